@@ -1,0 +1,73 @@
+"""How one library call is read: pure functions from a library's words to ours, with no telemetry in sight.
+
+A provider's room is a table of `Patch` rows. Everything that happens around a call (spans, clocks, errors, streams) lives elsewhere and is the same for all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, MutableMapping
+
+    from otel_genai.operation import Failure, Prompt, Request, Response
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """A call as the library received it. Adapters read it and leave every object in it as it was: no iterator is consumed."""
+
+    instance: Any
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+
+class Fold(Protocol):
+    """Gathers a streamed response, chunk by chunk."""
+
+    def add(self, chunk: Any) -> bool:
+        """Take in one chunk; true if it carries generated output (text, reasoning, a tool call)."""
+
+    def response(self) -> Response:
+        """What has been received so far. It may be asked for at any time, and is right for a stream cut anywhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One operation of a library: how its request, response, stream and errors read."""
+
+    default: Request
+    """What is reported if `request` cannot read the arguments."""
+    request: Callable[[Arguments], Request]
+    prompt: Callable[[Arguments], Prompt]
+    """The content of the request. Called only if it is wanted, so that unwanted content is never built."""
+    response: Callable[[Any, bool], Response]
+    """(result, with content) → response."""
+    fold: Callable[[Request, bool], Fold]
+    """(request, with content) → a new fold for a streamed response."""
+    failure: Callable[[BaseException], Failure]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patch:
+    """One row of a provider's table: where a call is found, and how it reads."""
+
+    module: str
+    """Module in which the class is defined or re-exported. It is never imported by us: the patch waits for its import."""
+    target: str
+    """`Class.method`."""
+    endpoint: Endpoint
+    awaits: bool = False
+    """Whether the call returns an awaitable. Stated here because decorators hide it from `inspect.iscoroutinefunction`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carrier:
+    """One row of a provider's table: where an outgoing request is built, and its headers found."""
+
+    module: str
+    target: str
+    """`Class.method` that builds and returns one HTTP request; called once an attempt."""
+    headers: Callable[[Any], MutableMapping[str, str]]
+    """The built request → its headers, which are the library's own and not the caller's."""

@@ -1,0 +1,240 @@
+"""The package's own vocabulary: what one GenAI operation is, in records that never change once made.
+
+Nothing here knows OpenTelemetry or any provider. Provider rooms fill these records, `render` reads them, observers receive them.
+Counts are in tokens and times in seconds unless a name says otherwise; `None` means that nobody told us, never zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class Side(Enum):
+    """Where this process stands: it decides the span's kind and which metrics are written."""
+
+    CLIENT = "client"
+    """The model runs elsewhere and is called over a protocol."""
+    INTERNAL = "internal"
+    """The model runs in this very process."""
+    SERVER = "server"
+    """This process answers others' requests for a model."""
+
+
+# ── content ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Plain text, from a person or a model."""
+
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """What a model says that it thought before it answered."""
+
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A model's wish to have a function called. `arguments` is parsed JSON, or the raw string where it does not parse."""
+
+    name: str
+    arguments: Any = None
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallResponse:
+    """What a called function answered."""
+
+    response: Any
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Bytes carried inline, still in base64 as they went over the wire."""
+
+    modality: str
+    content: str
+    mime_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that the provider holds, by its id."""
+
+    modality: str
+    file_id: str
+    mime_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Uri:
+    """Something that the provider fetches by its address."""
+
+    modality: str
+    uri: str
+    mime_type: str | None = None
+
+
+Part = Text | Reasoning | ToolCall | ToolCallResponse | Blob | File | Uri
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation. `finish_reason` is set on a model's answers only."""
+
+    role: str
+    parts: tuple[Part, ...] = ()
+    name: str | None = None
+    finish_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool offered to the model. `description` and `parameters` (a JSON Schema) belong to functions."""
+
+    name: str
+    type: str = "function"
+    description: str | None = None
+    parameters: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What was asked, word for word. It is built only if content capture is on and the span is recorded."""
+
+    messages: tuple[Message, ...] = ()
+    system_instructions: tuple[Part, ...] = ()
+    tools: tuple[Tool, ...] = ()
+
+
+# ── one operation ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What was asked for, without its content."""
+
+    operation: str
+    """`gen_ai.operation.name`: chat, text_completion, embeddings, …"""
+    provider: str
+    """`gen_ai.provider.name`, as well as the instrumentation can know it."""
+    model: str | None = None
+    side: Side = Side.CLIENT
+    api: str | None = None
+    """Which of the provider's interfaces was called, for providers with several."""
+    server_address: str | None = None
+    server_port: int | None = None
+    stream: bool = False
+    choice_count: int | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    stop_sequences: tuple[str, ...] | None = None
+    seed: int | None = None
+    output_type: str | None = None
+    reasoning_level: str | None = None
+    service_tier: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens as the provider counted them. A part is a subset of its whole; what was not told stays `None`."""
+
+    input: int | None = None
+    """All prompt tokens, cached ones included."""
+    output: int | None = None
+    """All generated tokens, reasoning included."""
+    cache_read: int | None = None
+    cache_write: int | None = None
+    reasoning: int | None = None
+    input_by_modality: Mapping[str, int] | None = None
+    """Input tokens by `text`, `image`, `audio`, where the provider tells them apart."""
+    output_by_modality: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """What came back."""
+
+    id: str | None = None
+    model: str | None = None
+    finish_reasons: tuple[str, ...] = ()
+    """One a choice, by position; `error` where a reason was due and did not come."""
+    usage: Usage | None = None
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+    messages: tuple[Message, ...] = ()
+    """One a choice; empty unless content was asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """When it happened. All but `began_ns` are seconds on one monotonic clock, comparable within the process."""
+
+    began_ns: int
+    """Wall clock at `started`, nanoseconds since the epoch: the anchor for everything else."""
+    started: float
+    ended: float
+    asked: Sequence[float] = ()
+    """For every chunk, when the consumer asked for it: a slow consumer and a slow server differ here."""
+    chunks: Sequence[float] = ()
+    """For every chunk, when it arrived; as long as `asked`."""
+    first_token: float | None = None
+    """When the first chunk arrived that carried generated output; chat streams open with one that carries none."""
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the start until the response was fully received, or given up."""
+        return self.ended - self.started
+
+    @property
+    def ended_ns(self) -> int:
+        """Wall clock at `ended`, nanoseconds since the epoch."""
+        return self.began_ns + round(self.duration * 1e9)
+
+    @property
+    def time_to_first_chunk(self) -> float | None:
+        """Seconds from the start to the first chunk; `None` if none came."""
+        return self.chunks[0] - self.started if self.chunks else None
+
+    @property
+    def time_to_first_token(self) -> float | None:
+        """Seconds from the start to the first generated output; `None` if none came or nothing was streamed."""
+        return None if self.first_token is None else self.first_token - self.started
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an operation failed."""
+
+    type: str
+    """Low-cardinality, fit for `error.type`: `openai.RateLimitError`."""
+    summary: str
+    """One line that repeats nothing of what was asked or answered: `429 rate_limit_exceeded`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One finished GenAI operation: everything that spans, events, metrics, recordings and summaries are made from."""
+
+    request: Request
+    response: Response = field(default_factory=Response)
+    timing: Timing
+    prompt: Prompt | None = None
+    """`None` unless content was captured."""
+    failure: Failure | None = None
+    """`None` if it succeeded, and also if the caller stopped it early: that is not an error."""
