@@ -1,6 +1,7 @@
 """How one library call is read: pure functions from a library's words to ours, with no telemetry in sight.
 
-A provider's room is a table of `Patch` rows. Everything that happens around a call (spans, clocks, errors, streams) lives elsewhere and is the same for all.
+A provider's room is a table of `Patch` rows. Everything that happens around a call (spans, clocks, errors, streams) lives elsewhere,
+and is the same for all.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Fold(Protocol):
     """Gathers a streamed response, chunk by chunk."""
 
     def add(self, chunk: Any) -> bool:
-        """Take in one chunk; true if it carries generated output (text, reasoning, a tool call)."""
+        """Take in one chunk. True once generated output (text, reasoning, a tool call) has begun."""
 
     def response(self) -> Response:
         """What has been received so far. It may be asked for at any time, and is right for a stream cut anywhere."""

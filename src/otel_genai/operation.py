@@ -101,12 +101,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool offered to the model. `description` and `parameters` (a JSON Schema) belong to functions."""
+    """A tool offered to the model. Its description and parameters are left out: the conventions advise against them."""
 
     name: str
     type: str = "function"
-    description: str | None = None
-    parameters: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +222,14 @@ class Failure:
     type: str
     """Low-cardinality, fit for `error.type`: `openai.RateLimitError`."""
     summary: str
-    """One line that repeats nothing of what was asked or answered: `429 rate_limit_exceeded`."""
+    """One line that repeats nothing of what was asked or answered: `RateLimitError 429 rate_limit_exceeded`."""
+
+    @classmethod
+    def of(cls, error: BaseException, *details: object) -> Failure:
+        """What an exception says of itself without its message, which may hold content or a key; `details` are safe words."""
+        kind = type(error)
+        name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        return cls(type=name, summary=" ".join([kind.__name__, *map(str, details)]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,220 @@
+"""Call: begins, is current only while the library works, and ends exactly once.
+
+    with call:                                  # the span is current from here …
+        result = call.settle(wrapped(...))      # a stream is handed out in a proxy that keeps the call open
+                                                # … to here: detached in the frame that attached it
+
+A stream proxy enters the same call again for every chunk. Nothing of it is current while the application's own code runs.
+This module knows the clocks; engines that tell their story afterwards bring times of their own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from _thread import start_new_thread
+from array import array
+from time import perf_counter, time_ns
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+
+from otel_genai import propagation, stream
+from otel_genai.guard import Guard
+from otel_genai.operation import Failure, Operation, Response, Timing
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from otel_genai.endpoint import Arguments, Endpoint, Fold
+    from otel_genai.operation import Prompt
+    from otel_genai.telemetry import Telemetry
+
+_BEGINNING: Final = Guard("a call is not reported")
+_READING_REQUEST: Final = Guard("a span lacks what was asked for")
+_READING_PROMPT: Final = Guard("a span lacks its prompt")
+_READING_RESPONSE: Final = Guard("a span lacks what was answered")
+_READING_CHUNK: Final = Guard("a span lacks part of what was streamed")
+_READING_ERROR: Final = Guard("an error is reported by its class alone")
+_OPENING_STREAM: Final = Guard("a stream is not followed")
+_REPORTING: Final = Guard("an operation is not reported")
+
+_open_streams: set[Call] = set()
+_reporting_abandoned = threading.Lock()
+
+
+class Call:
+    """One GenAI call of the application, from its beginning to its one and only end."""
+
+    __slots__ = (
+        "_asked",
+        "_asked_at",
+        "_began_ns",
+        "_chunks",
+        "_context",
+        "_endpoint",
+        "_first_token",
+        "_fold",
+        "_prompt",
+        "_request",
+        "_response",
+        "_span",
+        "_started",
+        "_streaming",
+        "_telemetry",
+        "_token",
+        "_unreported",
+        "_with_content",
+    )
+
+    def __init__(self, telemetry: Telemetry, endpoint: Endpoint, arguments: Arguments) -> None:
+        self._began_ns = time_ns()
+        self._started = perf_counter()
+        self._telemetry = telemetry
+        self._endpoint = endpoint
+        self._request = endpoint.default
+        with _READING_REQUEST:
+            self._request = endpoint.request(arguments)
+        self._span = telemetry.start(self._request, self._began_ns)
+        self._context = propagation.with_operation(self._request.operation, trace.set_span_in_context(self._span))
+        self._with_content = telemetry.wants_content(self._span)
+        self._prompt: Prompt | None = None
+        if self._with_content:
+            # Now, because the application may change its messages while the answer is still arriving.
+            with _READING_PROMPT:
+                self._prompt = endpoint.prompt(arguments)
+        self._response = Response()
+        self._fold: Fold | None = None
+        self._streaming = False
+        self._asked_at = self._started
+        self._asked = array("d")
+        self._chunks = array("d")
+        self._first_token: float | None = None
+        # Whoever takes the one token reports: `list.pop` is atomic, so no two threads do.
+        self._unreported = [True]
+
+    @classmethod
+    def begin(cls, telemetry: Telemetry, endpoint: Endpoint, arguments: Arguments) -> Call | None:
+        """A call, or `None` if none is to be reported: suppressed, or inside an operation of the same name already."""
+        with _BEGINNING:
+            if telemetry.enabled and propagation.current_operation() != endpoint.default.operation:
+                return cls(telemetry, endpoint, arguments)
+        return None
+
+    def __enter__(self) -> None:
+        self._asked_at = perf_counter()
+        self._token = otel_context.attach(self._context)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        otel_context.detach(self._token)
+        if error is None:
+            if not self._streaming:
+                self.finish()
+        elif isinstance(error, StopIteration | StopAsyncIteration):
+            self.finish()
+        else:
+            self.fail(error)
+
+    def settle(self, result: Any) -> Any:
+        """Take note of what the library returned, and give what the application gets: the same object, or a proxy of a stream."""
+        if stream.is_stream(result):
+            with _OPENING_STREAM:
+                proxy = stream.proxy(result, self)
+                self._follow()
+                return proxy
+        with _READING_RESPONSE:
+            self._response = self._endpoint.response(result, self._with_content)
+        return result
+
+    def _follow(self) -> None:
+        with _READING_RESPONSE:
+            self._fold = self._endpoint.fold(self._request, self._with_content)
+        self._streaming = True
+        if not _open_streams:
+            # Registered after the SDK registered its own shutdown, and so run before it; never twice.
+            atexit.unregister(_finish_open_streams)
+            atexit.register(_finish_open_streams)
+        _open_streams.add(self)
+
+    def chunk(self, chunk: Any) -> None:
+        """Take note of a chunk that has just arrived."""
+        if not self._unreported:
+            return
+        now = perf_counter()
+        self._asked.append(self._asked_at)
+        self._chunks.append(now)
+        if self._fold is not None:
+            with _READING_CHUNK:
+                if self._fold.add(chunk) and self._first_token is None:
+                    self._first_token = now
+
+    def finish(self) -> None:
+        """The operation is over: fully received, or stopped by its caller, which is no error."""
+        self._end(None, perf_counter())
+
+    def fail(self, error: BaseException) -> None:
+        """The operation is over because of `error`."""
+        self._end(error, perf_counter())
+
+    def abandon(self) -> None:
+        """The application dropped the stream, and the interpreter tells us so.
+
+        That can be anywhere, also within a garbage collection that struck while this very thread holds a lock of the SDK.
+        So the report is made by a thread of its own.
+        """
+        if not self._unreported:
+            return
+        ended = perf_counter()
+        try:
+            start_new_thread(self._end_abandoned, (ended,))
+        except RuntimeError:  # the interpreter is shutting down and starts no more threads
+            self._end(None, ended)
+
+    def _end_abandoned(self, ended: float) -> None:
+        with _reporting_abandoned:
+            self._end(None, ended)
+
+    def _end(self, error: BaseException | None, ended: float) -> None:
+        try:
+            self._unreported.pop()
+        except IndexError:
+            return
+        with _REPORTING:
+            if self._fold is not None:
+                with _READING_RESPONSE:
+                    self._response = self._fold.response()
+            self._telemetry.report(
+                self._span,
+                self._context,
+                Operation(
+                    request=self._request,
+                    response=self._response,
+                    timing=Timing(
+                        began_ns=self._began_ns,
+                        started=self._started,
+                        ended=ended,
+                        asked=self._asked,
+                        chunks=self._chunks,
+                        first_token=self._first_token,
+                    ),
+                    prompt=self._prompt,
+                    failure=None if error is None else self._failure(error),
+                ),
+            )
+        _open_streams.discard(self)
+
+    def _failure(self, error: BaseException) -> Failure:
+        with _READING_ERROR:
+            return self._endpoint.failure(error)
+        return Failure.of(error)
+
+
+def _finish_open_streams() -> None:
+    # At interpreter exit, before the SDK shuts down: streams that nobody closed, and a report that a thread is just making.
+    for call in tuple(_open_streams):
+        call.finish()
+    if _reporting_abandoned.acquire(timeout=5):
+        _reporting_abandoned.release()

@@ -1,0 +1,168 @@
+"""Chat completions: how their request, response, stream and content read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_genai.endpoint import Endpoint
+from otel_genai.instrumentors.openai.messages import AnswerFold, answer, tools, turns
+from otel_genai.instrumentors.openai.request import (
+    PROVIDER,
+    body,
+    failure,
+    field,
+    integer,
+    number,
+    server,
+    text,
+)
+from otel_genai.operation import Prompt, Request, Response, Usage
+from otel_genai.semconv import gen_ai
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel_genai.endpoint import Arguments
+
+_API: Final = "chat_completions"
+_MISSING: Final = "error"
+# The client's formats → the conventions' modality.
+_OUTPUT_TYPES: Final = {"text": "text", "json_object": "json", "json_schema": "json"}
+
+
+def chat_request(arguments: Arguments) -> Request:
+    """The request, without its content."""
+    fields = body(arguments)
+    address, port = server(arguments)
+    max_tokens = integer(fields.get("max_completion_tokens"))
+    return Request(
+        operation=gen_ai.CHAT,
+        provider=PROVIDER,
+        model=text(fields.get("model")),
+        api=_API,
+        server_address=address,
+        server_port=port,
+        stream=bool(fields.get("stream")),
+        choice_count=integer(fields.get("n")),
+        max_tokens=integer(fields.get("max_tokens")) if max_tokens is None else max_tokens,
+        temperature=number(fields.get("temperature")),
+        top_p=number(fields.get("top_p")),
+        top_k=integer(fields.get("top_k")),
+        frequency_penalty=number(fields.get("frequency_penalty")),
+        presence_penalty=number(fields.get("presence_penalty")),
+        stop_sequences=_stop_sequences(fields.get("stop")),
+        seed=integer(fields.get("seed")),
+        output_type=_output_type(fields),
+        reasoning_level=text(fields.get("reasoning_effort")),
+        service_tier=text(fields.get("service_tier")),
+    )
+
+
+def _stop_sequences(stop: Any) -> tuple[str, ...] | None:
+    if isinstance(stop, str):
+        return (stop,)
+    if isinstance(stop, list | tuple):
+        return tuple(sequence for sequence in stop if isinstance(sequence, str))
+    return None
+
+
+def _output_type(fields: Mapping[str, Any]) -> str | None:
+    modalities = fields.get("modalities")
+    if isinstance(modalities, list | tuple) and "audio" in modalities:
+        return "speech"
+    return _OUTPUT_TYPES.get(field(fields.get("response_format"), "type"))
+
+
+def chat_prompt(arguments: Arguments) -> Prompt:
+    """The messages and tools of the request, as sent."""
+    fields = body(arguments)
+    return Prompt(messages=turns(fields.get("messages")), tools=tools(fields.get("tools")))
+
+
+def chat_response(result: Any, content: bool) -> Response:
+    """A complete answer."""
+    choices = field(result, "choices") or ()
+    return Response(
+        id=text(field(result, "id")),
+        model=text(field(result, "model")),
+        finish_reasons=tuple(text(choice.finish_reason) or _MISSING for choice in choices),
+        usage=usage(field(result, "usage")),
+        service_tier=text(field(result, "service_tier")),
+        system_fingerprint=text(field(result, "system_fingerprint")),
+        messages=tuple(answer(choice.message, choice.finish_reason) for choice in choices) if content else (),
+    )
+
+
+def usage(counts: Any) -> Usage | None:
+    """Tokens as the server counted them; `None` if it did not."""
+    if counts is None:
+        return None
+    prompt, completion = field(counts, "prompt_tokens_details"), field(counts, "completion_tokens_details")
+    return Usage(
+        input=integer(field(counts, "prompt_tokens")),
+        output=integer(field(counts, "completion_tokens")),
+        cache_read=integer(field(prompt, "cached_tokens")),
+        reasoning=integer(field(completion, "reasoning_tokens")),
+    )
+
+
+class ChatFold:
+    """A streamed answer. Chunks may come for several choices in any order, with usage last and without choices."""
+
+    def __init__(self, request: Request, content: bool) -> None:
+        self._first: Any = None
+        self._latest: Any = None
+        self._usage: Any = None
+        self._begun = False
+        self._finish_reasons: dict[int, str | None] = dict.fromkeys(range(request.choice_count or 1))
+        self._answers: dict[int, AnswerFold] | None = {} if content else None
+
+    def add(self, chunk: Any) -> bool:
+        """Take in one chunk. True once an answer has begun; the chunk that opens a stream only names the role."""
+        # Azure opens with a chunk about its content filter, without an id.
+        if self._first is None and chunk.id:
+            self._first = chunk
+        self._latest = chunk
+        if getattr(chunk, "usage", None) is not None:
+            self._usage = chunk.usage
+        for choice in chunk.choices:
+            if choice.finish_reason is not None:
+                self._finish_reasons[choice.index] = choice.finish_reason
+            if not self._begun:
+                self._begun = _carries_output(choice.delta)
+            if self._answers is not None:
+                self._answers.setdefault(choice.index, AnswerFold()).add(choice.delta)
+        return self._begun
+
+    def response(self) -> Response:
+        """What has been received so far."""
+        named = self._first or self._latest
+        return Response(
+            id=text(field(named, "id")),
+            model=text(field(named, "model")),
+            finish_reasons=tuple(reason or _MISSING for _, reason in sorted(self._finish_reasons.items())),
+            usage=usage(self._usage),
+            service_tier=text(field(self._latest, "service_tier")) or text(field(self._first, "service_tier")),
+            system_fingerprint=text(field(named, "system_fingerprint")),
+            messages=tuple(
+                answer.message(self._finish_reasons.get(index))
+                for index, answer in sorted((self._answers or {}).items())
+            ),
+        )
+
+
+def _carries_output(delta: Any) -> bool:
+    return delta is not None and any(
+        field(delta, name)
+        for name in ("content", "tool_calls", "refusal", "reasoning_content", "reasoning", "function_call", "audio")
+    )
+
+
+CHAT: Final = Endpoint(
+    default=Request(operation=gen_ai.CHAT, provider=PROVIDER, api=_API),
+    request=chat_request,
+    prompt=chat_prompt,
+    response=chat_response,
+    fold=ChatFold,
+    failure=failure,
+)

@@ -1,0 +1,179 @@
+"""Content: the client's messages, whole or in deltas, into ours. Dicts and the client's models are read alike."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_genai.instrumentors.openai.request import field, text
+from otel_genai.operation import Blob, File, Message, Reasoning, Text, Tool, ToolCall, ToolCallResponse, Uri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from otel_genai.operation import Part
+
+# The client's reasons → the conventions' for messages, where they differ.
+_FINISH_REASONS: Final = {"tool_calls": "tool_call", "function_call": "tool_call"}
+# Servers that speak this protocol name it either way.
+_REASONING_FIELDS: Final = ("reasoning_content", "reasoning")
+
+
+def turns(messages: Any) -> tuple[Message, ...]:
+    """The conversation as sent. An iterator is left alone: whoever reads it takes it from the request."""
+    if not isinstance(messages, list | tuple):
+        return ()
+    return tuple(_turn(message) for message in messages)
+
+
+def _turn(message: Any) -> Message:
+    role = text(field(message, "role")) or "user"
+    if role in {"tool", "function"}:
+        parts: list[Part] = [
+            ToolCallResponse(response=field(message, "content"), id=text(field(message, "tool_call_id")))
+        ]
+    else:
+        parts = list(_parts(message))
+    return Message(role=role, parts=tuple(parts), name=text(field(message, "name")))
+
+
+def answer(message: Any, finish_reason: str | None) -> Message:
+    """One choice of a complete answer."""
+    return Message(role="assistant", parts=tuple(_parts(message)), finish_reason=_finish_reason(finish_reason))
+
+
+def _finish_reason(reason: str | None) -> str:
+    return "error" if reason is None else _FINISH_REASONS.get(reason, reason)
+
+
+def _parts(message: Any) -> Iterator[Part]:
+    for name in _REASONING_FIELDS:
+        reasoning = text(field(message, name))
+        if reasoning:
+            yield Reasoning(reasoning)
+            break
+    content = field(message, "content")
+    if isinstance(content, str):
+        if content:
+            yield Text(content)
+    elif isinstance(content, list | tuple):
+        for item in content:
+            yield from _content_part(item)
+    refusal = text(field(message, "refusal"))
+    if refusal:
+        yield Text(refusal)
+    for call in field(message, "tool_calls") or ():
+        yield _tool_call(call)
+
+
+def _content_part(item: Any) -> Iterator[Part]:
+    match field(item, "type"):
+        case "text":
+            yield Text(str(field(item, "text")))
+        case "refusal":
+            yield Text(str(field(item, "refusal")))
+        case "image_url":
+            yield _image(str(field(field(item, "image_url"), "url")))
+        case "input_audio":
+            audio = field(item, "input_audio")
+            yield Blob(modality="audio", content=str(field(audio, "data")), mime_type=f"audio/{field(audio, 'format')}")
+        case "file":
+            file = field(item, "file")
+            file_id = text(field(file, "file_id"))
+            data = text(field(file, "file_data"))
+            if file_id:
+                yield File(modality="document", file_id=file_id)
+            elif data:
+                yield _inline(data, "document")
+
+
+def _image(url: str) -> Part:
+    return _inline(url, "image") if url.startswith("data:") else Uri(modality="image", uri=url)
+
+
+def _inline(url: str, modality: str) -> Blob:
+    # data:image/png;base64,iVBOR…
+    head, _, content = url.partition(",")
+    mime_type = head.removeprefix("data:").partition(";")[0]
+    return Blob(modality=modality, content=content, mime_type=mime_type or None)
+
+
+def _tool_call(call: Any) -> ToolCall:
+    function = field(call, "function") or field(call, "custom")
+    arguments = field(function, "arguments")
+    return ToolCall(
+        name=text(field(function, "name")) or "",
+        arguments=_parsed(field(function, "input") if arguments is None else arguments),
+        id=text(field(call, "id")),
+    )
+
+
+def _parsed(arguments: Any) -> Any:
+    # A stream that was cut leaves half an object: better its text than nothing.
+    try:
+        return json.loads(arguments)
+    except (TypeError, ValueError):
+        return arguments
+
+
+def tools(definitions: Any) -> tuple[Tool, ...]:
+    """The tools offered to the model, by name and type."""
+    if not isinstance(definitions, list | tuple):
+        return ()
+    return tuple(_tool(definition) for definition in definitions)
+
+
+def _tool(definition: Any) -> Tool:
+    kind = text(field(definition, "type")) or "function"
+    return Tool(name=text(field(field(definition, kind), "name")) or kind, type=kind)
+
+
+class AnswerFold:
+    """One choice of a streamed answer."""
+
+    def __init__(self) -> None:
+        self._reasoning: list[str] = []
+        self._text: list[str] = []
+        self._calls: dict[int, _CallFold] = {}
+
+    def add(self, delta: Any) -> None:
+        """Take in what one chunk adds to this choice."""
+        for name in _REASONING_FIELDS:
+            piece = text(field(delta, name))
+            if piece:
+                self._reasoning.append(piece)
+                break
+        for name in ("content", "refusal"):
+            piece = text(field(delta, name))
+            if piece:
+                self._text.append(piece)
+        for call in field(delta, "tool_calls") or ():
+            self._calls.setdefault(call.index, _CallFold()).add(call)
+
+    def message(self, finish_reason: str | None) -> Message:
+        """What has been received so far."""
+        parts: list[Part] = []
+        if self._reasoning:
+            parts.append(Reasoning("".join(self._reasoning)))
+        if self._text:
+            parts.append(Text("".join(self._text)))
+        parts += [call.part() for _, call in sorted(self._calls.items())]
+        return Message(role="assistant", parts=tuple(parts), finish_reason=_finish_reason(finish_reason))
+
+
+class _CallFold:
+    """One tool call: its first delta has id and name, the others pieces of the arguments."""
+
+    def __init__(self) -> None:
+        self._id: str | None = None
+        self._name = ""
+        self._arguments: list[str] = []
+
+    def add(self, call: Any) -> None:
+        self._id = text(call.id) or self._id
+        if call.function is not None:
+            self._name = text(call.function.name) or self._name
+            self._arguments.append(call.function.arguments or "")
+
+    def part(self) -> ToolCall:
+        return ToolCall(name=self._name, arguments=_parsed("".join(self._arguments)), id=self._id)

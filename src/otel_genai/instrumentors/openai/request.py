@@ -1,0 +1,68 @@
+"""What all of the client's calls have in common: arguments that may be sentinels, the server, the errors."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_genai.operation import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel_genai.endpoint import Arguments
+
+PROVIDER: Final = "openai"
+
+_WORD: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
+_DEFAULT_PORTS: Final = {"https": 443, "http": 80}
+
+# The client marks what was not given by objects of its own (`NOT_GIVEN`, `omit`), and lets any value through to the server.
+# Asking for the type that the conventions want drops both.
+
+
+def text(value: Any) -> str | None:
+    """The value if it is a non-empty string."""
+    return value if isinstance(value, str) and value else None
+
+
+def integer(value: Any) -> int | None:
+    """The value if it is a whole number."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def number(value: Any) -> float | None:
+    """The value if it is a number."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def field(record: Any, name: str) -> Any:
+    """A field of what may be a dict or one of the client's models; `None` if there is none."""
+    return record.get(name) if isinstance(record, dict) else getattr(record, name, None)
+
+
+def body(arguments: Arguments) -> Mapping[str, Any]:
+    """The fields of the request as the server gets them: `extra_body` wins over arguments."""
+    extra = arguments.kwargs.get("extra_body")
+    return {**arguments.kwargs, **extra} if isinstance(extra, dict) else arguments.kwargs
+
+
+def server(arguments: Arguments) -> tuple[str | None, int | None]:
+    """Host and port that the client talks to."""
+    url = arguments.instance._client.base_url  # the one way to a resource's client, since 1.0
+    return url.host or None, url.port or _DEFAULT_PORTS.get(url.scheme)
+
+
+def failure(error: BaseException) -> Failure:
+    """The client's error: its class, and the status and code that the server gave."""
+    details = [integer(getattr(error, "status_code", None)), _code(error)]
+    return Failure.of(error, *(detail for detail in details if detail is not None))
+
+
+def _code(error: BaseException) -> str | None:
+    # A server chooses this string freely; what does not look like a code could be anything, content included.
+    for name in ("code", "type"):
+        value = getattr(error, name, None)
+        if isinstance(value, str) and _WORD.fullmatch(value):
+            return value
+    return None

@@ -1,0 +1,112 @@
+"""Applies a provider's rows when their modules arrive, and takes them back.
+
+The two drivers, one for calls that return and one for calls that are awaited, are all that sync and async do differently.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import wrapt
+
+from otel_genai import propagation
+from otel_genai.call import Call
+from otel_genai.endpoint import Arguments, Carrier, Patch
+from otel_genai.guard import Guard
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from otel_genai.endpoint import Endpoint
+    from otel_genai.telemetry import Telemetry
+
+    Driver = Callable[[Callable[..., Any], Any, tuple[Any, ...], Mapping[str, Any]], Any]
+
+_INJECTING = Guard("a request does not carry the trace context")
+
+
+class Patches:
+    """The rows of one provider, applied or not."""
+
+    def __init__(self, rows: Iterable[Patch | Carrier], telemetry: Telemetry) -> None:
+        self._rows = tuple(rows)
+        self._telemetry = telemetry
+        self._active = False
+        # (class, attribute, our wrapper, what was there; `None` where it was inherited)
+        self._applied: list[tuple[Any, str, Any, Any]] = []
+
+    def apply(self) -> None:
+        """Patch what is imported already, and the rest as it arrives. Nothing is imported for our sake."""
+        self._active = True
+        for row in self._rows:
+            lost = Guard(
+                f"{row.target} of {row.module} is not instrumented: this version of the library may have moved it"
+            )
+
+            def arrive(module: Any, row: Patch | Carrier = row, lost: Guard = lost) -> None:
+                # wrapt keeps a hook for ever, and an error in it would break the application's import.
+                with lost:
+                    if self._active:
+                        self._wrap(module, row)
+
+            wrapt.register_post_import_hook(arrive, row.module)
+
+    def revert(self) -> None:
+        """Put back what was there. A wrapper that somebody else has wrapped since stays, and does nothing."""
+        self._active = False
+        self._telemetry.close()
+        for owner, attribute, wrapper, original in self._applied:
+            if vars(owner).get(attribute) is not wrapper:
+                continue
+            if original is None:
+                delattr(owner, attribute)
+            else:
+                setattr(owner, attribute, original)
+        self._applied.clear()
+
+    def _wrap(self, module: Any, row: Patch | Carrier) -> None:
+        owner, attribute, found = wrapt.resolve_path(module, row.target)
+        wrapper = wrapt.FunctionWrapper(found, self._driver(row))
+        self._applied.append((owner, attribute, wrapper, vars(owner).get(attribute)))
+        wrapt.apply_patch(owner, attribute, wrapper)
+
+    def _driver(self, row: Patch | Carrier) -> Driver:
+        if isinstance(row, Carrier):
+            return _injecting(row)
+        return (_awaiting if row.awaits else _calling)(self._telemetry, row.endpoint)
+
+
+def _calling(telemetry: Telemetry, endpoint: Endpoint) -> Driver:
+    def drive(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        call = Call.begin(telemetry, endpoint, Arguments(instance, args, kwargs))
+        if call is None:
+            return wrapped(*args, **kwargs)
+        with call:
+            return call.settle(wrapped(*args, **kwargs))
+
+    return drive
+
+
+def _awaiting(telemetry: Telemetry, endpoint: Endpoint) -> Driver:
+    async def settled(awaitable: Awaitable[Any], arguments: Arguments) -> Any:
+        call = Call.begin(telemetry, endpoint, arguments)
+        if call is None:
+            return await awaitable
+        with call:
+            return call.settle(await awaitable)
+
+    def drive(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        # The library is called at once and not when awaited, so that wrong arguments are refused where they were given.
+        return settled(wrapped(*args, **kwargs), Arguments(instance, args, kwargs))
+
+    return drive
+
+
+def _injecting(carrier: Carrier) -> Driver:
+    def drive(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:  # noqa: ARG001
+        request = wrapped(*args, **kwargs)
+        with _INJECTING:
+            propagation.inject(carrier.headers(request))
+        return request
+
+    return drive

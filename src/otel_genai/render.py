@@ -1,0 +1,245 @@
+"""Pure: our words into the conventions'. An operation goes in; attributes, content and measurements come out."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_genai.operation import Blob, File, Reasoning, Text, ToolCall, ToolCallResponse, Uri
+from otel_genai.semconv import gen_ai, general, openai, otel_genai
+from otel_genai.semconv.metrics import Measure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from otel_genai.operation import Message, Operation, Part, Request, Response, Usage
+
+Attributes = dict[str, Any]
+
+_REQUEST_ROWS: Final = (
+    ("api", openai.API_TYPE),
+    ("output_type", gen_ai.OUTPUT_TYPE),
+    ("max_tokens", gen_ai.REQUEST_MAX_TOKENS),
+    ("temperature", gen_ai.REQUEST_TEMPERATURE),
+    ("top_p", gen_ai.REQUEST_TOP_P),
+    ("top_k", gen_ai.REQUEST_TOP_K),
+    ("frequency_penalty", gen_ai.REQUEST_FREQUENCY_PENALTY),
+    ("presence_penalty", gen_ai.REQUEST_PRESENCE_PENALTY),
+    ("stop_sequences", gen_ai.REQUEST_STOP_SEQUENCES),
+    ("seed", gen_ai.REQUEST_SEED),
+    ("reasoning_level", gen_ai.REQUEST_REASONING_LEVEL),
+)
+_RESPONSE_ROWS: Final = (
+    ("id", gen_ai.RESPONSE_ID),
+    ("model", gen_ai.RESPONSE_MODEL),
+    ("service_tier", openai.RESPONSE_SERVICE_TIER),
+    ("system_fingerprint", openai.RESPONSE_SYSTEM_FINGERPRINT),
+)
+_TOTAL_ROWS: Final = (
+    ("input", gen_ai.USAGE_INPUT_TOKENS),
+    ("output", gen_ai.USAGE_OUTPUT_TOKENS),
+)
+# Providers fill these with zeros where they do not apply; the conventions want them "when applicable".
+_SUBSET_ROWS: Final = (
+    ("cache_read", gen_ai.USAGE_CACHE_READ_INPUT_TOKENS),
+    ("cache_write", gen_ai.USAGE_CACHE_WRITE_INPUT_TOKENS),
+    ("reasoning", gen_ai.USAGE_REASONING_OUTPUT_TOKENS),
+)
+
+
+# ── spans and events ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def span_name(request: Request) -> str:
+    """`{operation} {model}`, or the operation alone if no model was named."""
+    return f"{request.operation} {request.model}" if request.model else request.operation
+
+
+def creation_attributes(request: Request) -> Attributes:
+    """What samplers may want to know: set when the span starts."""
+    attributes: Attributes = {
+        gen_ai.OPERATION_NAME: request.operation,
+        gen_ai.PROVIDER_NAME: request.provider,
+    }
+    if request.model is not None:
+        attributes[gen_ai.REQUEST_MODEL] = request.model
+    _add_server(attributes, request)
+    return attributes
+
+
+def outcome_attributes(operation: Operation) -> Attributes:
+    """Everything else but content: set when the operation has ended."""
+    attributes: Attributes = {}
+    request, response, timing = operation.request, operation.response, operation.timing
+    _add_rows(attributes, request, _REQUEST_ROWS)
+    if request.stream:
+        attributes[gen_ai.REQUEST_STREAM] = True
+    if request.choice_count not in {None, 1}:
+        attributes[gen_ai.REQUEST_CHOICE_COUNT] = request.choice_count
+    if request.service_tier not in {None, "auto"}:
+        attributes[openai.REQUEST_SERVICE_TIER] = request.service_tier
+
+    _add_rows(attributes, response, _RESPONSE_ROWS)
+    if response.finish_reasons:
+        attributes[gen_ai.RESPONSE_FINISH_REASONS] = response.finish_reasons
+    if response.usage is not None:
+        _add_usage(attributes, response.usage)
+
+    if timing.time_to_first_chunk is not None:
+        attributes[gen_ai.RESPONSE_TIME_TO_FIRST_CHUNK] = timing.time_to_first_chunk
+    if timing.time_to_first_token is not None:
+        attributes[otel_genai.RESPONSE_TIME_TO_FIRST_TOKEN] = timing.time_to_first_token
+    if operation.failure is not None:
+        attributes[general.ERROR_TYPE] = operation.failure.type
+    return attributes
+
+
+def _add_server(attributes: Attributes, request: Request) -> None:
+    if request.server_address is not None:
+        attributes[general.SERVER_ADDRESS] = request.server_address
+        if request.server_port is not None:
+            attributes[general.SERVER_PORT] = request.server_port
+
+
+def _add_rows(attributes: Attributes, record: Request | Response | Usage, rows: tuple[tuple[str, str], ...]) -> None:
+    for field, name in rows:
+        value = getattr(record, field)
+        if value is not None:
+            attributes[name] = value
+
+
+def _add_usage(attributes: Attributes, usage: Usage) -> None:
+    _add_rows(attributes, usage, _TOTAL_ROWS)
+    for field, name in _SUBSET_ROWS:
+        count = getattr(usage, field)
+        if count:
+            attributes[name] = count
+    for counts, template in (
+        (usage.input_by_modality, gen_ai.USAGE_MODALITY_INPUT_TOKENS),
+        (usage.output_by_modality, gen_ai.USAGE_MODALITY_OUTPUT_TOKENS),
+    ):
+        for modality, count in (counts or {}).items():
+            if count:
+                attributes[template.format(modality)] = count
+
+
+# ── content ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def content(operation: Operation) -> Attributes:
+    """Prompt and answer in the conventions' message schema, structured; empty if nothing was captured."""
+    attributes: Attributes = {}
+    if operation.prompt is not None:
+        if operation.prompt.system_instructions:
+            attributes[gen_ai.SYSTEM_INSTRUCTIONS] = [_part(part) for part in operation.prompt.system_instructions]
+        if operation.prompt.messages:
+            attributes[gen_ai.INPUT_MESSAGES] = [_message(message) for message in operation.prompt.messages]
+        if operation.prompt.tools:
+            attributes[gen_ai.TOOL_DEFINITIONS] = [
+                {"type": tool.type, "name": _clean(tool.name)} for tool in operation.prompt.tools
+            ]
+    if operation.response.messages:
+        attributes[gen_ai.OUTPUT_MESSAGES] = [_message(message) for message in operation.response.messages]
+    return attributes
+
+
+def _message(message: Message) -> dict[str, Any]:
+    rendered: dict[str, Any] = {"role": _clean(message.role), "parts": [_part(part) for part in message.parts]}
+    if message.name is not None:
+        rendered["name"] = _clean(message.name)
+    if message.finish_reason is not None:
+        rendered["finish_reason"] = _clean(message.finish_reason)
+    return rendered
+
+
+def _part(part: Part) -> dict[str, Any]:
+    match part:
+        case Text(content=text):
+            return {"type": "text", "content": _clean(text)}
+        case Reasoning(content=text):
+            return {"type": "reasoning", "content": _clean(text)}
+        case ToolCall():
+            return _given({"type": "tool_call", "id": part.id, "name": part.name, "arguments": part.arguments})
+        case ToolCallResponse():
+            return _given({"type": "tool_call_response", "id": part.id}) | {"response": _cleaned(part.response)}
+        case Blob():
+            return _given(
+                {"type": "blob", "mime_type": part.mime_type, "modality": part.modality, "content": part.content}
+            )
+        case File():
+            return _given(
+                {"type": "file", "mime_type": part.mime_type, "modality": part.modality, "file_id": part.file_id}
+            )
+        case Uri():
+            return _given({"type": "uri", "mime_type": part.mime_type, "modality": part.modality, "uri": part.uri})
+
+
+def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _cleaned(value) for name, value in fields.items() if value is not None}
+
+
+def _cleaned(value: Any) -> Any:
+    match value:
+        case str():
+            return _clean(value)
+        case dict():
+            return {_clean(str(key)): _cleaned(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_cleaned(item) for item in value]
+        case None | bool() | int() | float():
+            return value
+        case _:
+            return _clean(str(value))
+
+
+def _clean(text: str) -> str:
+    # A lone surrogate cannot be encoded, and exporters drop the whole attribute that holds one.
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="replace").decode()
+    return text
+
+
+# ── measurements ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def measurements(operation: Operation) -> Iterator[tuple[Measure, float, Attributes]]:
+    """(measure, value, attributes) for all that the operation lets one measure; unknown values are left out, never zero."""
+    request, response, timing = operation.request, operation.response, operation.timing
+    common = creation_attributes(request)
+    if response.model is not None:
+        common[gen_ai.RESPONSE_MODEL] = response.model
+
+    if timing.time_to_first_chunk is not None:
+        yield Measure.TIME_TO_FIRST_CHUNK, timing.time_to_first_chunk, common
+    for earlier, later in pairwise(timing.chunks):
+        yield Measure.TIME_PER_OUTPUT_CHUNK, later - earlier, common
+
+    refined = common.copy()
+    if response.service_tier is not None:
+        refined[openai.RESPONSE_SERVICE_TIER] = response.service_tier
+    if response.system_fingerprint is not None:
+        refined[openai.RESPONSE_SYSTEM_FINGERPRINT] = response.system_fingerprint
+    failed = {general.ERROR_TYPE: operation.failure.type} if operation.failure is not None else {}
+    yield Measure.DURATION, timing.duration, refined | failed
+    if response.usage is not None:
+        yield from _token_measurements(response.usage, refined)
+
+
+def _token_measurements(usage: Usage, attributes: Attributes) -> Iterator[tuple[Measure, float, Attributes]]:
+    if usage.input is not None:
+        yield Measure.INPUT_TOKENS, usage.input, attributes
+    if usage.output is not None:
+        yield Measure.OUTPUT_TOKENS, usage.output, attributes
+    for measure, total, by_modality in (
+        (Measure.INPUT_TOKENS_BY_MODALITY, usage.input, usage.input_by_modality),
+        (Measure.OUTPUT_TOKENS_BY_MODALITY, usage.output, usage.output_by_modality),
+        (Measure.CACHE_READ_TOKENS_BY_MODALITY, usage.cache_read, None),
+        (Measure.CACHE_WRITE_TOKENS_BY_MODALITY, usage.cache_write, None),
+        (Measure.REASONING_TOKENS_BY_MODALITY, usage.reasoning, None),
+    ):
+        counts = by_modality or {gen_ai.UNKNOWN_MODALITY: total}
+        for modality, count in counts.items():
+            if count:
+                yield measure, count, {**attributes, gen_ai.TOKEN_MODALITY: modality}

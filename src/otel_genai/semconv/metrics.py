@@ -1,0 +1,211 @@
+"""The two vintages of metrics: which measure becomes which instrument, under which name.
+
+The conventions renamed the inference metrics after v1.41, the last version published in the core repository, and replaced the token
+histogram by counters. A vintage is a table; whoever writes metrics walks the rows it was given and never asks which vintage it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
+
+from otel_genai.semconv import gen_ai
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Measure(Enum):
+    """What can be measured of one operation, before any convention names it."""
+
+    DURATION = auto()
+    TIME_TO_FIRST_CHUNK = auto()
+    TIME_PER_OUTPUT_CHUNK = auto()
+    """One value for each chunk after the first: from the end of the chunk before to its own."""
+    INPUT_TOKENS = auto()
+    OUTPUT_TOKENS = auto()
+    INPUT_TOKENS_BY_MODALITY = auto()
+    OUTPUT_TOKENS_BY_MODALITY = auto()
+    CACHE_READ_TOKENS_BY_MODALITY = auto()
+    CACHE_WRITE_TOKENS_BY_MODALITY = auto()
+    REASONING_TOKENS_BY_MODALITY = auto()
+
+
+class Kind(Enum):
+    """Instrument kinds."""
+
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One row: a measure of some operations, and the instrument it goes to."""
+
+    measure: Measure
+    name: str
+    kind: Kind = Kind.HISTOGRAM
+    unit: str
+    description: str
+    buckets: tuple[float, ...] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """Fixed attributes, beside those that every client metric has."""
+    inference: bool | None = None
+    """True: inference operations only. False: all others only. None: all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vintage:
+    """One version of the metric conventions."""
+
+    schema_url: str
+    metrics: tuple[Metric, ...]
+
+
+SECONDS: Final = "s"
+TOKENS: Final = "{token}"
+DURATION_BUCKETS: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+TOKEN_BUCKETS: Final = (
+    1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864,
+)  # fmt: skip
+
+_TOKEN_USAGE: Final = "gen_ai.client.token.usage"
+_TOKEN_USAGE_DESCRIPTION: Final = "Number of input and output tokens used."
+
+V1_41: Final = Vintage(
+    schema_url="https://opentelemetry.io/schemas/1.41.0",
+    metrics=(
+        Metric(
+            measure=Measure.DURATION,
+            name="gen_ai.client.operation.duration",
+            unit=SECONDS,
+            description="GenAI operation duration.",
+            buckets=DURATION_BUCKETS,
+        ),
+        Metric(
+            measure=Measure.TIME_TO_FIRST_CHUNK,
+            name="gen_ai.client.operation.time_to_first_chunk",
+            unit=SECONDS,
+            description="Time from issuing a streaming request to its first chunk.",
+            buckets=DURATION_BUCKETS,
+        ),
+        Metric(
+            measure=Measure.TIME_PER_OUTPUT_CHUNK,
+            name="gen_ai.client.operation.time_per_output_chunk",
+            unit=SECONDS,
+            description="Time from the end of one chunk of a stream to the end of the next.",
+            buckets=DURATION_BUCKETS,
+        ),
+        Metric(
+            measure=Measure.INPUT_TOKENS,
+            name=_TOKEN_USAGE,
+            unit=TOKENS,
+            description=_TOKEN_USAGE_DESCRIPTION,
+            buckets=TOKEN_BUCKETS,
+            attributes={gen_ai.TOKEN_TYPE: gen_ai.INPUT},
+        ),
+        Metric(
+            measure=Measure.OUTPUT_TOKENS,
+            name=_TOKEN_USAGE,
+            unit=TOKENS,
+            description=_TOKEN_USAGE_DESCRIPTION,
+            buckets=TOKEN_BUCKETS,
+            attributes={gen_ai.TOKEN_TYPE: gen_ai.OUTPUT},
+        ),
+    ),
+)
+
+LATEST: Final = Vintage(
+    schema_url="https://opentelemetry.io/schemas/gen-ai-dev/1.42.0-dev",
+    metrics=(
+        Metric(
+            measure=Measure.DURATION,
+            name="gen_ai.client.inference.duration",
+            unit=SECONDS,
+            description="GenAI inference duration.",
+            buckets=DURATION_BUCKETS,
+            inference=True,
+        ),
+        Metric(
+            measure=Measure.DURATION,
+            name="gen_ai.client.operation.duration",
+            unit=SECONDS,
+            description="Duration of a GenAI operation other than inference.",
+            buckets=DURATION_BUCKETS,
+            inference=False,
+        ),
+        Metric(
+            measure=Measure.TIME_TO_FIRST_CHUNK,
+            name="gen_ai.client.inference.time_to_first_chunk",
+            unit=SECONDS,
+            description="Time from issuing a streaming request to its first chunk.",
+            buckets=DURATION_BUCKETS,
+            inference=True,
+        ),
+        Metric(
+            measure=Measure.TIME_PER_OUTPUT_CHUNK,
+            name="gen_ai.client.inference.time_per_output_chunk",
+            unit=SECONDS,
+            description="Time from the end of one chunk of a stream to the end of the next.",
+            buckets=DURATION_BUCKETS,
+            inference=True,
+        ),
+        Metric(
+            measure=Measure.INPUT_TOKENS_BY_MODALITY,
+            name="gen_ai.client.inference.usage.input_tokens",
+            kind=Kind.COUNTER,
+            unit=TOKENS,
+            description="Input tokens used, cached ones included.",
+            inference=True,
+        ),
+        Metric(
+            measure=Measure.OUTPUT_TOKENS_BY_MODALITY,
+            name="gen_ai.client.inference.usage.output_tokens",
+            kind=Kind.COUNTER,
+            unit=TOKENS,
+            description="Output tokens used, reasoning included.",
+            inference=True,
+        ),
+        Metric(
+            measure=Measure.CACHE_READ_TOKENS_BY_MODALITY,
+            name="gen_ai.client.inference.usage.cache_read.input_tokens",
+            kind=Kind.COUNTER,
+            unit=TOKENS,
+            description="Input tokens that were served from a cache.",
+            inference=True,
+        ),
+        Metric(
+            measure=Measure.CACHE_WRITE_TOKENS_BY_MODALITY,
+            name="gen_ai.client.inference.usage.cache_write.input_tokens",
+            kind=Kind.COUNTER,
+            unit=TOKENS,
+            description="Input tokens that were written to a cache.",
+            inference=True,
+        ),
+        Metric(
+            measure=Measure.REASONING_TOKENS_BY_MODALITY,
+            name="gen_ai.client.inference.usage.reasoning.output_tokens",
+            kind=Kind.COUNTER,
+            unit=TOKENS,
+            description="Output tokens that were spent on reasoning.",
+            inference=True,
+        ),
+        Metric(
+            measure=Measure.INPUT_TOKENS,
+            name="gen_ai.client.inference.operation.input_tokens",
+            unit=TOKENS,
+            description="Input tokens of one inference operation.",
+            buckets=TOKEN_BUCKETS,
+            inference=True,
+        ),
+        Metric(
+            measure=Measure.OUTPUT_TOKENS,
+            name="gen_ai.client.inference.operation.output_tokens",
+            unit=TOKENS,
+            description="Output tokens of one inference operation.",
+            buckets=TOKEN_BUCKETS,
+            inference=True,
+        ),
+    ),
+)

@@ -1,0 +1,131 @@
+"""Proxies that tell the Call what passes by. To the application they are the library's own stream in everything it can do with one.
+
+The library's code runs with the operation's span current; the loop body that consumes the stream does not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wrapt import BaseObjectProxy
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from otel_genai.call import Call
+
+
+def is_stream(result: object) -> bool:
+    """Whether a call returned something to be read piece by piece: an iterator, sync or async."""
+    return hasattr(type(result), "__next__") or hasattr(type(result), "__anext__")
+
+
+def proxy(stream: Any, call: Call) -> Any:
+    """What the application gets instead of `stream`."""
+    return _AsyncStream(stream, call) if hasattr(type(stream), "__anext__") else _Stream(stream, call)
+
+
+class _Followed(BaseObjectProxy):  # type: ignore[misc]  # wrapt is untyped
+    """What both kinds of stream share: the wrapped one stays reachable in every attribute, and its end is noticed."""
+
+    def __init__(self, stream: Any, call: Call) -> None:
+        super().__init__(stream)
+        # Attributes of a proxy that start with `_self_` stay on the proxy; others would land on the wrapped object.
+        self._self_call = call
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self.__wrapped__, name)
+        if name in {"close", "aclose"}:
+            return self._self_closing(attribute)
+        return attribute
+
+    def __del__(self) -> None:
+        self._self_call.abandon()
+
+    def _self_closing(self, close: Callable[[], Any]) -> Callable[[], Any]:
+        raise NotImplementedError
+
+
+class _Stream(_Followed):
+    """A synchronous stream."""
+
+    def __next__(self) -> Any:
+        call = self._self_call
+        with call:
+            chunk = next(self.__wrapped__)
+            call.chunk(chunk)
+        return chunk
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            while True:
+                try:
+                    chunk = self.__next__()
+                except StopIteration:
+                    return
+                yield chunk
+        except GeneratorExit:
+            # The loop was left: `break`, `return`, an error in its body.
+            self._self_call.abandon()
+            raise
+
+    def __enter__(self) -> Any:
+        entered = self.__wrapped__.__enter__()
+        return self if entered is self.__wrapped__ else entered
+
+    def __exit__(self, *error: object) -> Any:
+        try:
+            return self.__wrapped__.__exit__(*error)
+        finally:
+            self._self_call.finish()
+
+    def _self_closing(self, close: Callable[[], Any]) -> Callable[[], Any]:
+        def closing() -> Any:
+            try:
+                return close()
+            finally:
+                self._self_call.finish()
+
+        return closing
+
+
+class _AsyncStream(_Followed):
+    """An asynchronous stream."""
+
+    async def __anext__(self) -> Any:
+        call = self._self_call
+        with call:
+            chunk = await self.__wrapped__.__anext__()
+            call.chunk(chunk)
+        return chunk
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        try:
+            while True:
+                try:
+                    chunk = await self.__anext__()
+                except StopAsyncIteration:
+                    return
+                yield chunk
+        except GeneratorExit:
+            self._self_call.abandon()
+            raise
+
+    async def __aenter__(self) -> Any:
+        entered = await self.__wrapped__.__aenter__()
+        return self if entered is self.__wrapped__ else entered
+
+    async def __aexit__(self, *error: object) -> Any:
+        try:
+            return await self.__wrapped__.__aexit__(*error)
+        finally:
+            self._self_call.finish()
+
+    def _self_closing(self, close: Callable[[], Any]) -> Callable[[], Any]:
+        async def closing() -> Any:
+            try:
+                return await close()
+            finally:
+                self._self_call.finish()
+
+        return closing

@@ -1,0 +1,188 @@
+"""The one writer: a finished operation becomes its span, event, measurements, and whatever observers make of it, here and nowhere else.
+
+That is why span, histograms, recording and summary cannot disagree.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import _logs, metrics, trace
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+
+from otel_genai import render
+from otel_genai.guard import Guard
+from otel_genai.operation import Side
+from otel_genai.semconv import gen_ai
+from otel_genai.semconv.metrics import LATEST, Kind, Measure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from opentelemetry.context import Context
+    from opentelemetry.util.types import AttributeValue
+
+    from otel_genai.config import Config
+    from otel_genai.operation import Operation, Request
+    from otel_genai.semconv.metrics import Metric, Vintage
+
+    Observer = Callable[[Operation, trace.SpanContext], None]
+    Instrument = metrics.Counter | metrics.Histogram
+
+_SPAN_KIND: Final = {
+    Side.CLIENT: trace.SpanKind.CLIENT,
+    Side.INTERNAL: trace.SpanKind.INTERNAL,
+    Side.SERVER: trace.SpanKind.SERVER,
+}
+
+_WRITING_ATTRIBUTES: Final = Guard("a span lacks its attributes")
+_WRITING_CONTENT: Final = Guard("a span lacks its prompt and answer")
+_WRITING_EVENT: Final = Guard("an operation has no event")
+_WRITING_METRICS: Final = Guard("an operation is missing from the metrics")
+_ENDING: Final = Guard("a span was not ended")
+_OBSERVING: Final = Guard("an observer missed an operation")
+
+_observers: list[Observer] = []
+
+
+def observe(callback: Observer) -> Callable[[], None]:
+    """Have `callback(operation, span_context)` called with every operation that ends, from any instrumentation of this package.
+
+    It runs where the operation ended, so it should be quick; what it raises is logged and goes no further.
+    Returns a function that ends the observation.
+    """
+    _observers.append(callback)
+
+    def stop() -> None:
+        if callback in _observers:
+            _observers.remove(callback)
+
+    return stop
+
+
+class Telemetry:
+    """What one instrumentation writes to: a tracer, an event logger and the instruments of its vintages."""
+
+    def __init__(
+        self,
+        scope: str,
+        version: str,
+        config: Config,
+        *,
+        tracer_provider: trace.TracerProvider | None = None,
+        meter_provider: metrics.MeterProvider | None = None,
+        logger_provider: _logs.LoggerProvider | None = None,
+    ) -> None:
+        """`scope` names the instrumentation; a provider that is not given is OpenTelemetry's global one."""
+        self._config = config
+        self._closed = False
+        self._tracer = trace.get_tracer(scope, version, tracer_provider, LATEST.schema_url)
+        self._logger = _logs.get_logger(scope, version, logger_provider, LATEST.schema_url)
+        self._instruments = [
+            row
+            for vintage in config.vintages
+            for row in _instruments(vintage, metrics.get_meter(scope, version, meter_provider, vintage.schema_url))
+        ]
+
+    def close(self) -> None:
+        """Begin nothing from now on. What has begun is still reported."""
+        self._closed = True
+
+    @property
+    def enabled(self) -> bool:
+        """Whether operations are to be reported here and now: not after `close`, not where the user suppressed it."""
+        return not self._closed and is_instrumentation_enabled()
+
+    def start(self, request: Request, began_ns: int) -> trace.Span:
+        """Start the span of an operation that began at `began_ns` (wall clock, nanoseconds), under the current one."""
+        return self._tracer.start_span(
+            render.span_name(request),
+            kind=_SPAN_KIND[request.side],
+            attributes=render.creation_attributes(request),
+            start_time=began_ns,
+        )
+
+    def wants_content(self, span: trace.Span) -> bool:
+        """Whether prompt and answer are worth building: somebody wants them, and the span is recorded."""
+        return self._config.captures_content and span.is_recording()
+
+    def report(self, span: trace.Span, context: Context, operation: Operation) -> None:
+        """Write all that there is to say about an operation, and end its span.
+
+        `context` is the one in which the span is current; exemplars and the event refer to it.
+        """
+        if span.is_recording():
+            self._complete(span, context, operation)
+        with _WRITING_METRICS:
+            self._measure(context, operation)
+        with _ENDING:
+            span.end(operation.timing.ended_ns)
+        for observer in tuple(_observers):
+            with _OBSERVING:
+                observer(operation, span.get_span_context())
+
+    def _complete(self, span: trace.Span, context: Context, operation: Operation) -> None:
+        outcome: dict[str, Any] = {}
+        content: dict[str, Any] = {}
+        with _WRITING_ATTRIBUTES:
+            outcome = render.outcome_attributes(operation)
+            span.set_attributes(outcome)
+            if operation.failure is not None:
+                span.set_status(trace.StatusCode.ERROR, operation.failure.summary)
+        with _WRITING_CONTENT:
+            content = render.content(operation)
+            if self._config.content_on_spans:
+                # As JSON: structured span attributes are newer than the oldest SDK we support, and than most backends.
+                span.set_attributes({name: json.dumps(value, ensure_ascii=False) for name, value in content.items()})
+        if self._config.emit_event and operation.request.operation in gen_ai.INFERENCE:
+            with _WRITING_EVENT:
+                attributes = render.creation_attributes(operation.request) | outcome
+                if self._config.content_on_events:
+                    attributes |= content
+                self._logger.emit(
+                    _logs.LogRecord(
+                        timestamp=operation.timing.ended_ns,
+                        context=context,
+                        severity_number=_logs.SeverityNumber.DEBUG,
+                        event_name=gen_ai.DETAILS_EVENT,
+                        attributes=attributes,
+                    )
+                )
+
+    def _measure(self, context: Context, operation: Operation) -> None:
+        inference = operation.request.operation in gen_ai.INFERENCE
+        sinks: dict[Measure, list[tuple[Metric, Instrument]]] = {}
+        for metric, instrument in self._instruments:
+            if metric.inference in {None, inference}:
+                sinks.setdefault(metric.measure, []).append((metric, instrument))
+        for measure, value, attributes in render.measurements(operation):
+            for metric, instrument in sinks.get(measure, ()):
+                _write(instrument, value, {**attributes, **metric.attributes}, context)
+
+
+def _write(instrument: Instrument, value: float, attributes: Mapping[str, AttributeValue], context: Context) -> None:
+    if isinstance(instrument, metrics.Counter):
+        instrument.add(value, attributes, context)
+    else:
+        instrument.record(value, attributes, context)
+
+
+def _instruments(vintage: Vintage, meter: metrics.Meter) -> list[tuple[Metric, Instrument]]:
+    # Two rows may share one instrument and differ in a fixed attribute; an instrument is created once.
+    made: dict[str, Instrument] = {}
+    rows: list[tuple[Metric, Instrument]] = []
+    for metric in vintage.metrics:
+        if metric.name not in made:
+            made[metric.name] = (
+                meter.create_counter(metric.name, metric.unit, metric.description)
+                if metric.kind is Kind.COUNTER
+                else meter.create_histogram(
+                    metric.name,
+                    metric.unit,
+                    metric.description,
+                    explicit_bucket_boundaries_advisory=metric.buckets,
+                )
+            )
+        rows.append((metric, made[metric.name]))
+    return rows
