@@ -126,8 +126,7 @@ class ChatFold:
         if getattr(chunk, "usage", None) is not None:
             self._usage = chunk.usage
         for choice in chunk.choices:
-            if choice.finish_reason is not None:
-                self._finish_reasons[choice.index] = choice.finish_reason
+            self._finish_reasons[choice.index] = choice.finish_reason or self._finish_reasons.get(choice.index)
             if not self._begun:
                 self._begun = _carries_output(choice.delta)
             if self._answers is not None:
@@ -145,8 +144,9 @@ class ChatFold:
             service_tier=text(field(self._latest, "service_tier")) or text(field(self._first, "service_tier")),
             system_fingerprint=text(field(named, "system_fingerprint")),
             messages=tuple(
-                answer.message(self._finish_reasons.get(index))
+                answer.message(self._finish_reasons[index])
                 for index, answer in sorted((self._answers or {}).items())
+                if answer or self._finish_reasons[index]
             ),
         )
 

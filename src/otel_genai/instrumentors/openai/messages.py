@@ -150,6 +150,10 @@ class AnswerFold:
         for call in field(delta, "tool_calls") or ():
             self._calls.setdefault(call.index, _CallFold()).add(call)
 
+    def __bool__(self) -> bool:
+        """Whether anything was received but the role: an answer that never began is not one."""
+        return bool(self._reasoning or self._text or self._calls)
+
     def message(self, finish_reason: str | None) -> Message:
         """What has been received so far."""
         parts: list[Part] = []

@@ -1,0 +1,72 @@
+"""Settings: what the environment says is what happens, and nonsense is one warning and the default."""
+
+from __future__ import annotations
+
+import pytest
+
+from otel_genai.config import SETTINGS, Config
+from otel_genai.semconv.metrics import LATEST, V1_41
+
+CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+EVENT = "OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT"
+STABILITY = "OTEL_SEMCONV_STABILITY_OPT_IN"
+
+
+def test_with_nothing_set_no_content_is_captured_and_no_event_emitted() -> None:
+    assert Config.from_environment({}) == Config(
+        content_on_spans=False, content_on_events=False, emit_event=False, vintages=(V1_41,)
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "on_spans", "on_events"),
+    [
+        ("NO_CONTENT", False, False),
+        ("SPAN_ONLY", True, False),
+        ("EVENT_ONLY", False, True),
+        ("SPAN_AND_EVENT", True, True),
+        ("span_and_event", True, True),
+        (" true ", True, True),
+        ("false", False, False),
+    ],
+)
+def test_capture_modes(value: str, on_spans: bool, on_events: bool) -> None:
+    config = Config.from_environment({CAPTURE: value})
+    assert (config.content_on_spans, config.content_on_events) == (on_spans, on_events)
+    assert config.emit_event is on_events
+    assert config.captures_content is (on_spans or on_events)
+
+
+@pytest.mark.parametrize(
+    ("capture", "event", "emitted"), [("NO_CONTENT", "true", True), ("EVENT_ONLY", "false", False)]
+)
+def test_an_explicit_event_setting_wins(capture: str, event: str, emitted: bool) -> None:
+    assert Config.from_environment({CAPTURE: capture, EVENT: event}).emit_event is emitted
+
+
+def test_a_value_that_nobody_understands_is_one_warning_and_the_default(caplog: pytest.LogCaptureFixture) -> None:
+    config = Config.from_environment({CAPTURE: "yes please"})
+    assert config == Config()
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"{CAPTURE}='yes please' is not understood and ignored. "
+        "Use one of: NO_CONTENT | SPAN_ONLY | EVENT_ONLY | SPAN_AND_EVENT (also: true, false)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "vintages"),
+    [
+        ("", (V1_41,)),
+        ("http", (V1_41,)),
+        ("gen_ai_latest_experimental", (LATEST,)),
+        ("http, gen_ai_latest_experimental", (LATEST,)),
+        ("gen_ai_latest_experimental/dup", (V1_41, LATEST)),
+    ],
+)
+def test_metric_vintages(value: str, vintages: tuple[object, ...]) -> None:
+    assert Config.from_environment({STABILITY: value}).vintages == vintages
+
+
+def test_every_setting_is_documented() -> None:
+    assert {setting.variable for setting in SETTINGS} == {CAPTURE, EVENT, STABILITY}

@@ -1,0 +1,39 @@
+"""The metric tables against the conventions' own text: names, units and buckets as literals."""
+
+from __future__ import annotations
+
+from otel_genai.semconv.metrics import LATEST, V1_41, Vintage
+
+D = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+T = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)
+
+
+def table(vintage: Vintage) -> set[tuple[str, str, str, tuple[float, ...]]]:
+    return {(row.name, row.kind.value, row.unit, row.buckets) for row in vintage.metrics}
+
+
+def test_v1_41() -> None:
+    assert V1_41.schema_url == "https://opentelemetry.io/schemas/1.41.0"
+    assert table(V1_41) == {
+        ("gen_ai.client.operation.duration", "histogram", "s", D),
+        ("gen_ai.client.operation.time_to_first_chunk", "histogram", "s", D),
+        ("gen_ai.client.operation.time_per_output_chunk", "histogram", "s", D),
+        ("gen_ai.client.token.usage", "histogram", "{token}", T),
+    }
+
+
+def test_latest() -> None:
+    assert LATEST.schema_url == "https://opentelemetry.io/schemas/gen-ai-dev/1.42.0-dev"
+    assert table(LATEST) == {
+        ("gen_ai.client.inference.duration", "histogram", "s", D),
+        ("gen_ai.client.operation.duration", "histogram", "s", D),
+        ("gen_ai.client.inference.time_to_first_chunk", "histogram", "s", D),
+        ("gen_ai.client.inference.time_per_output_chunk", "histogram", "s", D),
+        ("gen_ai.client.inference.usage.input_tokens", "counter", "{token}", ()),
+        ("gen_ai.client.inference.usage.output_tokens", "counter", "{token}", ()),
+        ("gen_ai.client.inference.usage.cache_read.input_tokens", "counter", "{token}", ()),
+        ("gen_ai.client.inference.usage.cache_write.input_tokens", "counter", "{token}", ()),
+        ("gen_ai.client.inference.usage.reasoning.output_tokens", "counter", "{token}", ()),
+        ("gen_ai.client.inference.operation.input_tokens", "histogram", "{token}", T),
+        ("gen_ai.client.inference.operation.output_tokens", "histogram", "{token}", T),
+    }
