@@ -61,6 +61,8 @@ class Patch:
     endpoint: Endpoint
     awaits: bool = False
     """Whether the call returns an awaitable. Stated here because decorators hide it from `inspect.iscoroutinefunction`."""
+    optional: bool = False
+    """Whether supported versions of the library exist that lack the target; otherwise its absence is worth a warning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -144,8 +144,16 @@ class Request:
     stop_sequences: tuple[str, ...] | None = None
     seed: int | None = None
     output_type: str | None = None
+    """Asked-for modality: text, json, image or speech."""
     reasoning_level: str | None = None
     service_tier: str | None = None
+    conversation_id: str | None = None
+    previous_response_id: str | None = None
+    stream_cursor: str | None = None
+    """Where a response that is fetched as a stream continues."""
+    encoding_formats: tuple[str, ...] | None = None
+    dimensions: int | None = None
+    """Of the embeddings asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +178,13 @@ class Response:
 
     id: str | None = None
     model: str | None = None
+    status: str | None = None
+    """Of a response that was fetched: queued, in_progress, completed, incomplete, failed or cancelled."""
+    conversation_id: str | None = None
+    compacted: bool = False
+    """Whether the conversation was replaced by a shorter account of it."""
+    dimensions: int | None = None
+    """Of the embeddings received."""
     finish_reasons: tuple[str, ...] = ()
     """One a choice, by position; `error` where a reason was due and did not come."""
     usage: Usage | None = None

@@ -65,7 +65,12 @@ class Patches:
         self._applied.clear()
 
     def _wrap(self, module: Any, row: Patch | Carrier) -> None:
-        owner, attribute, found = wrapt.resolve_path(module, row.target)
+        try:
+            owner, attribute, found = wrapt.resolve_path(module, row.target)
+        except AttributeError:
+            if isinstance(row, Patch) and row.optional:
+                return
+            raise
         wrapper = wrapt.FunctionWrapper(found, self._driver(row))
         self._applied.append((owner, attribute, wrapper, vars(owner).get(attribute)))
         wrapt.apply_patch(owner, attribute, wrapper)

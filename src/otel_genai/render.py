@@ -28,10 +28,14 @@ _REQUEST_ROWS: Final = (
     ("stop_sequences", gen_ai.REQUEST_STOP_SEQUENCES),
     ("seed", gen_ai.REQUEST_SEED),
     ("reasoning_level", gen_ai.REQUEST_REASONING_LEVEL),
+    ("previous_response_id", gen_ai.REQUEST_PREVIOUS_RESPONSE_ID),
+    ("stream_cursor", gen_ai.REQUEST_STREAM_CURSOR),
+    ("encoding_formats", gen_ai.REQUEST_ENCODING_FORMATS),
 )
 _RESPONSE_ROWS: Final = (
     ("id", gen_ai.RESPONSE_ID),
     ("model", gen_ai.RESPONSE_MODEL),
+    ("status", gen_ai.RESPONSE_STATUS),
     ("service_tier", openai.RESPONSE_SERVICE_TIER),
     ("system_fingerprint", openai.RESPONSE_SYSTEM_FINGERPRINT),
 )
@@ -80,6 +84,15 @@ def outcome_attributes(operation: Operation) -> Attributes:
         attributes[openai.REQUEST_SERVICE_TIER] = request.service_tier
 
     _add_rows(attributes, response, _RESPONSE_ROWS)
+    # What the server says wins over what was asked of it.
+    for name, told, asked in (
+        (gen_ai.CONVERSATION_ID, response.conversation_id, request.conversation_id),
+        (gen_ai.EMBEDDINGS_DIMENSION_COUNT, response.dimensions, request.dimensions),
+    ):
+        if told is not None or asked is not None:
+            attributes[name] = asked if told is None else told
+    if response.compacted:
+        attributes[gen_ai.CONVERSATION_COMPACTED] = True
     if response.finish_reasons:
         attributes[gen_ai.RESPONSE_FINISH_REASONS] = response.finish_reasons
     if response.usage is not None:

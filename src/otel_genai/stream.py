@@ -5,12 +5,14 @@ The library's code runs with the operation's span current; the loop body that co
 
 from __future__ import annotations
 
+from functools import partial
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from wrapt import BaseObjectProxy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from otel_genai.call import Call
 
@@ -25,25 +27,50 @@ def proxy(stream: Any, call: Call) -> Any:
     return _AsyncStream(stream, call) if hasattr(type(stream), "__anext__") else _Stream(stream, call)
 
 
-class _Followed(BaseObjectProxy):  # type: ignore[misc]  # wrapt is untyped
-    """What both kinds of stream share: the wrapped one stays reachable in every attribute, and its end is noticed."""
+class _Closable(BaseObjectProxy):  # type: ignore[type-arg]  # generic in wrapt's stubs only
+    """Something whose closing, sync or async, ends the call. All else is that of the object behind it."""
 
-    def __init__(self, stream: Any, call: Call) -> None:
-        super().__init__(stream)
+    def __init__(self, wrapped: Any, call: Call) -> None:
+        super().__init__(wrapped)
         # Attributes of a proxy that start with `_self_` stay on the proxy; others would land on the wrapped object.
         self._self_call = call
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self.__wrapped__, name)
         if name in {"close", "aclose"}:
-            return self._self_closing(attribute)
+            return partial(_close, attribute, self._self_call)
+        return attribute
+
+
+def _close(close: Callable[[], Any], call: Call) -> Any:
+    closing: Any = None
+    try:
+        closing = close()
+    finally:
+        if not isawaitable(closing):
+            call.finish()
+    return _closed(closing, call) if isawaitable(closing) else closing
+
+
+async def _closed(closing: Awaitable[Any], call: Call) -> Any:
+    try:
+        return await closing
+    finally:
+        call.finish()
+
+
+class _Followed(_Closable):
+    """What both kinds of stream share."""
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = super().__getattr__(name)
+        if name == "response":
+            # The HTTP response beneath: the client's own stream helpers close that, and so may an application.
+            return _Closable(attribute, self._self_call)
         return attribute
 
     def __del__(self) -> None:
         self._self_call.abandon()
-
-    def _self_closing(self, close: Callable[[], Any]) -> Callable[[], Any]:
-        raise NotImplementedError
 
 
 class _Stream(_Followed):
@@ -79,15 +106,6 @@ class _Stream(_Followed):
         finally:
             self._self_call.finish()
 
-    def _self_closing(self, close: Callable[[], Any]) -> Callable[[], Any]:
-        def closing() -> Any:
-            try:
-                return close()
-            finally:
-                self._self_call.finish()
-
-        return closing
-
 
 class _AsyncStream(_Followed):
     """An asynchronous stream."""
@@ -120,12 +138,3 @@ class _AsyncStream(_Followed):
             return await self.__wrapped__.__aexit__(*error)
         finally:
             self._self_call.finish()
-
-    def _self_closing(self, close: Callable[[], Any]) -> Callable[[], Any]:
-        async def closing() -> Any:
-            try:
-                return await close()
-            finally:
-                self._self_call.finish()
-
-        return closing
