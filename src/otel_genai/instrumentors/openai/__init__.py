@@ -1,17 +1,15 @@
-"""OpenAI's Python client, 1.40 and later: the table of what is instrumented.
+"""OpenAI's client, 1.40 and later: the table of what is instrumented, a file a surface.
 
 Rows name the module that an application imports the class through; where a later version split it up, the class is the same object.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import ClassVar
 
-from otel_genai.endpoint import Carrier, Patch
+from otel_genai.endpoint import Carrier
 from otel_genai.instrumentors import Instrumentor
-from otel_genai.instrumentors.openai.chat import CHAT
-
-_CHAT_MODULE: Final = "openai.resources.chat.completions"
+from otel_genai.instrumentors.openai import chat
 
 
 class OpenAIInstrumentor(Instrumentor):
@@ -19,8 +17,7 @@ class OpenAIInstrumentor(Instrumentor):
 
     requires: ClassVar = ("openai >= 1.40",)
     rows: ClassVar = (
-        Patch(module=_CHAT_MODULE, target="Completions.create", endpoint=CHAT),
-        Patch(module=_CHAT_MODULE, target="AsyncCompletions.create", endpoint=CHAT, awaits=True),
+        *chat.ROWS,
         # Builds each attempt's request for both clients, from a copy of the caller's headers.
         Carrier(
             module="openai._base_client",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.endpoint import Endpoint
+from otel_genai.endpoint import Endpoint, Patch
 from otel_genai.instrumentors.openai.messages import AnswerFold, answer, tools, turns
 from otel_genai.instrumentors.openai.request import (
     PROVIDER,
@@ -165,4 +165,11 @@ CHAT: Final = Endpoint(
     response=chat_response,
     fold=ChatFold,
     failure=failure,
+)
+
+_MODULE: Final = "openai.resources.chat.completions"
+
+ROWS: Final = (
+    Patch(module=_MODULE, target="Completions.create", endpoint=CHAT),
+    Patch(module=_MODULE, target="AsyncCompletions.create", endpoint=CHAT, awaits=True),
 )
