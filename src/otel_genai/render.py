@@ -252,7 +252,7 @@ def _token_measurements(usage: Usage, attributes: Attributes) -> Iterator[tuple[
         (Measure.CACHE_WRITE_TOKENS_BY_MODALITY, usage.cache_write, None),
         (Measure.REASONING_TOKENS_BY_MODALITY, usage.reasoning, None),
     ):
-        counts = by_modality or {gen_ai.UNKNOWN_MODALITY: total}
+        counts = by_modality or {gen_ai.UNKNOWN_MODALITY: total or 0}
         for modality, count in counts.items():
             if count:
                 yield measure, count, {**attributes, gen_ai.TOKEN_MODALITY: modality}

@@ -97,11 +97,14 @@ def usage(counts: Any) -> Usage | None:
     """Tokens as the server counted them; `None` if it did not."""
     if counts is None:
         return None
+    # OpenAI's word for what was written to the cache, and vLLM's.
+    written = ("cache_write_tokens", "created_cache_tokens")
     prompt, completion = field(counts, "prompt_tokens_details"), field(counts, "completion_tokens_details")
     return Usage(
         input=integer(field(counts, "prompt_tokens")),
         output=integer(field(counts, "completion_tokens")),
         cache_read=integer(field(prompt, "cached_tokens")),
+        cache_write=next((count for name in written if (count := integer(field(prompt, name))) is not None), None),
         reasoning=integer(field(completion, "reasoning_tokens")),
     )
 
@@ -141,8 +144,10 @@ class ChatFold:
             model=text(field(named, "model")),
             finish_reasons=tuple(reason or _MISSING for _, reason in sorted(self._finish_reasons.items())),
             usage=usage(self._usage),
+            # Said on the first chunk by some servers, on the last by others.
             service_tier=text(field(self._latest, "service_tier")) or text(field(self._first, "service_tier")),
-            system_fingerprint=text(field(named, "system_fingerprint")),
+            system_fingerprint=text(field(self._latest, "system_fingerprint"))
+            or text(field(self._first, "system_fingerprint")),
             messages=tuple(
                 answer.message(self._finish_reasons[index])
                 for index, answer in sorted((self._answers or {}).items())

@@ -1,0 +1,31 @@
+"""The engines that these tests share, started once a session. Without vLLM there is nothing here to collect."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import pytest
+
+from engines.tiny_model import make_tiny_model
+from engines.vllm_server import VllmServer, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# An environment without vLLM collects nothing here, and a run that was asked for these tests alone then fails.
+collect_ignore_glob = [] if find_spec("vllm") else ["test_*.py"]
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the tiny model in it."""
+    return make_tiny_model(tmp_path_factory.mktemp("tiny_model"))
+
+
+@pytest.fixture(scope="session")
+def vllm_server(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
+    """The real vLLM, serving the tiny model."""
+    with serving(tiny_model, tmp_path_factory.mktemp("vllm")) as server:
+        yield server
