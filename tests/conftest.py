@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import otel_genai
+from openai_clients import CAPTURE, MADE
 from otel_genai.guard import Guard
 from recorded import Recorded
 
@@ -37,6 +39,30 @@ def _loud(monkeypatch: pytest.MonkeyPatch) -> None:
 def _lenient(_loud: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Errors of ours are swallowed, as in an application."""
     monkeypatch.setattr(Guard, "strict", False)
+
+
+@pytest.fixture
+def instrumented(recorded: Recorded) -> Iterator[Recorded]:
+    """Everything instrumented, content off."""
+    otel_genai.instrument(**recorded.providers)
+    yield recorded
+    otel_genai.uninstrument()
+
+
+@pytest.fixture
+def capturing(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
+    """Everything instrumented, content on spans and events."""
+    monkeypatch.setenv(CAPTURE, "true")
+    otel_genai.instrument(**recorded.providers)
+    yield recorded
+    otel_genai.uninstrument()
+
+
+@pytest.fixture(autouse=True)
+def _closed_clients() -> Iterator[None]:
+    yield
+    while MADE:
+        MADE.pop().close()
 
 
 @pytest.fixture(scope="session")

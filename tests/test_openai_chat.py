@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import openai
 import pytest
@@ -18,81 +18,10 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 
 import otel_genai
+from openai_clients import BASIC, CAPTURE, COMPLETED, STREAMED, USER, async_client, attributes, client
 from otel_genai.instrumentors.openai import OpenAIInstrumentor
 from recorded import Recorded, attribute
-from scripted_server import CUT, HELLO, Answer, ScriptedServer, chunk, completion, delta, scripted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
-USER: list[Any] = [{"role": "user", "content": "Say hello."}]
-
-
-@pytest.fixture
-def instrumented(recorded: Recorded) -> Iterator[Recorded]:
-    otel_genai.instrument(**recorded.providers)
-    yield recorded
-    otel_genai.uninstrument()
-
-
-@pytest.fixture
-def capturing(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
-    monkeypatch.setenv(CAPTURE, "true")
-    otel_genai.instrument(**recorded.providers)
-    yield recorded
-    otel_genai.uninstrument()
-
-
-_MADE: list[openai.OpenAI] = []
-
-
-@pytest.fixture(autouse=True)
-def _closed_clients() -> Iterator[None]:
-    yield
-    while _MADE:
-        _MADE.pop().close()
-
-
-def client(server: ScriptedServer | str, **options: Any) -> openai.OpenAI:
-    """A client that is closed when the test is over."""
-    url = server if isinstance(server, str) else server.url
-    _MADE.append(openai.OpenAI(base_url=url, api_key="sk-secret", **{"max_retries": 0, **options}))
-    return _MADE[-1]
-
-
-def async_client(server: ScriptedServer | str) -> openai.AsyncOpenAI:
-    url = server if isinstance(server, str) else server.url
-    return openai.AsyncOpenAI(base_url=url, api_key="sk-secret", max_retries=0)
-
-
-def attributes(span: Any) -> dict[str, Any]:
-    """All attributes but those that differ from run to run."""
-    return {
-        name: value
-        for name, value in span.attributes.items()
-        if name not in {"server.port", "gen_ai.response.time_to_first_chunk", "otel_genai.response.time_to_first_token"}
-    }
-
-
-BASIC = {
-    "gen_ai.operation.name": "chat",
-    "gen_ai.provider.name": "openai",
-    "gen_ai.request.model": "gpt-4o",
-    "server.address": "127.0.0.1",
-    "openai.api.type": "chat_completions",
-}
-ANSWERED = BASIC | {
-    "gen_ai.response.id": "chatcmpl-1",
-    "gen_ai.response.model": "gpt-4o-2024-08-06",
-    "openai.response.service_tier": "default",
-    "openai.response.system_fingerprint": "fp_1",
-    "gen_ai.response.finish_reasons": ("stop",),
-    "gen_ai.usage.input_tokens": 9,
-    "gen_ai.usage.output_tokens": 3,
-}
-
+from scripted_server import CUT, HELLO, Answer, chunk, completion, delta, scripted
 
 # ── whole calls ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -104,10 +33,7 @@ def test_a_call(instrumented: Recorded) -> None:
     assert type(answer) is openai.types.chat.ChatCompletion
     span = instrumented.span()
     assert (span.name, span.kind, span.status.status_code) == ("chat gpt-4o", SpanKind.CLIENT, StatusCode.UNSET)
-    assert attributes(span) == ANSWERED | {
-        "gen_ai.usage.cache_read.input_tokens": 4,
-        "gen_ai.usage.reasoning.output_tokens": 1,
-    }
+    assert attributes(span) == COMPLETED
     assert attribute(span, "server.port") == port
     assert span.instrumentation_scope is not None
     assert span.instrumentation_scope.name == "otel_genai.instrumentors.openai"
@@ -119,10 +45,7 @@ async def test_an_async_call(instrumented: Recorded) -> None:
     with scripted(Answer(completion())) as server:
         async with async_client(server) as asynchronous:
             await asynchronous.chat.completions.create(model="gpt-4o", messages=USER)
-    assert attributes(instrumented.span()) == ANSWERED | {
-        "gen_ai.usage.cache_read.input_tokens": 4,
-        "gen_ai.usage.reasoning.output_tokens": 1,
-    }
+    assert attributes(instrumented.span()) == COMPLETED
 
 
 def test_the_metrics_of_a_call(instrumented: Recorded) -> None:
@@ -200,8 +123,6 @@ def test_sentinels_of_the_client_are_no_parameters(instrumented: Recorded) -> No
 
 
 # ── streams ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-STREAMED = ANSWERED | {"gen_ai.request.stream": True}
 
 
 def test_a_stream(instrumented: Recorded) -> None:
@@ -588,14 +509,6 @@ def test_the_classes_look_as_they_did(instrumented: Recorded) -> None:
     assert not inspect.iscoroutinefunction(create)
     assert "messages" in inspect.signature(create).parameters
     assert create.__name__ == "create"
-
-
-def test_raw_responses_stay_raw(instrumented: Recorded) -> None:
-    with scripted(Answer(completion())) as server:
-        raw = client(server).chat.completions.with_raw_response.create(model="gpt-4o", messages=USER)
-        assert raw.headers["content-type"] == "application/json"
-        assert raw.parse().choices[0].message.content == "Hello!"
-    assert attributes(instrumented.span()) == BASIC
 
 
 def test_opentelemetry_instrument_finds_the_instrumentor(model_server: str) -> None:

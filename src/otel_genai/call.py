@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
-from otel_genai import propagation, stream
+from otel_genai import propagation, raw, stream
 from otel_genai.guard import Guard
 from otel_genai.operation import Failure, Operation, Response, Timing
 
@@ -118,20 +118,35 @@ class Call:
         else:
             self.fail(error)
 
+    def is_current(self) -> bool:
+        """Whether the code that asks runs inside of this call, and not in the application."""
+        return otel_context.get_current() is self._context
+
     def settle(self, result: Any) -> Any:
-        """Take note of what the library returned, and give what the application gets: the same object, or a proxy of a stream."""
-        if stream.is_stream(result):
-            with _OPENING_STREAM:
-                proxy = stream.proxy(result, self)
+        """Take note of what the library returned, and give what the application gets: that, or a proxy if it is a stream."""
+        with _OPENING_STREAM:
+            if stream.is_stream(result):
+                proxy = stream.proxy(result, self, self.chunk)
                 self._follow()
                 return proxy
-        with _READING_RESPONSE:
-            self._response = self._endpoint.response(result, self._with_content)
+            http = self._endpoint.unparsed(result)
+            if http is not None and not http.is_closed:
+                raw.follow(http, self)
+                self._follow(whole=raw.media_type(http) == raw.JSON)
+                return result
+            with _READING_RESPONSE:
+                self._response = self._endpoint.response(
+                    result if http is None else raw.answer(http), self._with_content
+                )
         return result
 
-    def _follow(self) -> None:
+    def _follow(self, *, whole: bool = False) -> None:
         with _READING_RESPONSE:
-            self._fold = self._endpoint.fold(self._request, self._with_content)
+            self._fold = (
+                raw.Body(self._endpoint.response, self._with_content)
+                if whole
+                else self._endpoint.fold(self._request, self._with_content)
+            )
         self._streaming = True
         if not _open_streams:
             # Registered after the SDK registered its own shutdown, and so run before it; never twice.
@@ -150,6 +165,11 @@ class Call:
             with _READING_CHUNK:
                 if self._fold.add(chunk) and self._first_token is None:
                     self._first_token = now
+
+    def piece(self, piece: bytes) -> None:
+        """Take note of a piece of a body that is not a stream of chunks: its arrival says nothing about the model's pace."""
+        if self._unreported and self._fold is not None:
+            self._fold.add(piece)
 
     def finish(self) -> None:
         """The operation is over: fully received, or stopped by its caller, which is no error."""

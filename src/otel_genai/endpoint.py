@@ -34,6 +34,10 @@ class Fold(Protocol):
         """What has been received so far. It may be asked for at any time, and is right for a stream cut anywhere."""
 
 
+def _never(result: Any) -> None:  # noqa: ARG001
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """One operation of a library: how its request, response, stream and errors read."""
@@ -48,6 +52,11 @@ class Endpoint:
     fold: Callable[[Request, bool], Fold]
     """(request, with content) → a new fold for a streamed response."""
     failure: Callable[[BaseException], Failure]
+    unparsed: Callable[[Any], Any | None] = _never
+    """The HTTP response within a result that the application parses by itself; `None` if the result is the parsed answer.
+
+    `response` and `fold` are then given JSON objects in which a missing name reads as `None`.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

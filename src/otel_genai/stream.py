@@ -22,9 +22,36 @@ def is_stream(result: object) -> bool:
     return hasattr(type(result), "__next__") or hasattr(type(result), "__anext__")
 
 
-def proxy(stream: Any, call: Call) -> Any:
-    """What the application gets instead of `stream`."""
-    return _AsyncStream(stream, call) if hasattr(type(stream), "__anext__") else _Stream(stream, call)
+def proxy(stream: Any, call: Call, hear: Callable[[Any], None]) -> Any:
+    """What the application gets instead of `stream`; `hear` is told every chunk."""
+    return (_AsyncStream if hasattr(type(stream), "__anext__") else _Stream)(stream, call, hear)
+
+
+def tap(http: Any, call: Call, hear: Callable[[bytes], None]) -> None:
+    """Let `hear` be told every piece of an HTTP response's body, in whichever way it is read; closing it ends the call.
+
+    All of the HTTP client's ways of reading go through the two methods that are shadowed here, on this one response. The shadows
+    go when it is closed, as it also is at its end.
+    """
+
+    def reading(name: str) -> Callable[..., Any]:
+        read = getattr(http, name)
+        return lambda *args, **kwargs: proxy(read(*args, **kwargs), call, hear)
+
+    def closing(name: str) -> Callable[[], Any]:
+        close = getattr(http, name)
+
+        def closed() -> Any:
+            for shadow in shadows:
+                vars(http).pop(shadow, None)
+            # The client closes a response itself when the wire is empty, with the last piece perhaps still to be given out.
+            return close() if call.is_current() else _close(close, call)
+
+        return closed
+
+    shadows = {name: reading(name) for name in ("iter_bytes", "aiter_bytes")}
+    shadows |= {name: closing(name) for name in ("close", "aclose")}
+    vars(http).update(shadows)
 
 
 class _Closable(BaseObjectProxy):  # type: ignore[type-arg]  # generic in wrapt's stubs only
@@ -62,6 +89,10 @@ async def _closed(closing: Awaitable[Any], call: Call) -> Any:
 class _Followed(_Closable):
     """What both kinds of stream share."""
 
+    def __init__(self, wrapped: Any, call: Call, hear: Callable[[Any], None]) -> None:
+        super().__init__(wrapped, call)
+        self._self_hear = hear
+
     def __getattr__(self, name: str) -> Any:
         attribute = super().__getattr__(name)
         if name == "response":
@@ -77,10 +108,9 @@ class _Stream(_Followed):
     """A synchronous stream."""
 
     def __next__(self) -> Any:
-        call = self._self_call
-        with call:
+        with self._self_call:
             chunk = next(self.__wrapped__)
-            call.chunk(chunk)
+            self._self_hear(chunk)
         return chunk
 
     def __iter__(self) -> Iterator[Any]:
@@ -111,10 +141,9 @@ class _AsyncStream(_Followed):
     """An asynchronous stream."""
 
     async def __anext__(self) -> Any:
-        call = self._self_call
-        with call:
+        with self._self_call:
             chunk = await self.__wrapped__.__anext__()
-            call.chunk(chunk)
+            self._self_hear(chunk)
         return chunk
 
     async def __aiter__(self) -> AsyncIterator[Any]:

@@ -15,6 +15,7 @@ from otel_genai.instrumentors.openai.request import (
     number,
     server,
     text,
+    unparsed,
 )
 from otel_genai.operation import Prompt, Request, Response, Usage
 from otel_genai.semconv import gen_ai
@@ -128,7 +129,7 @@ class ChatFold:
         self._latest = chunk
         if getattr(chunk, "usage", None) is not None:
             self._usage = chunk.usage
-        for choice in chunk.choices:
+        for choice in chunk.choices or ():
             self._finish_reasons[choice.index] = choice.finish_reason or self._finish_reasons.get(choice.index)
             if not self._begun:
                 self._begun = _carries_output(choice.delta)
@@ -170,6 +171,7 @@ CHAT: Final = Endpoint(
     response=chat_response,
     fold=ChatFold,
     failure=failure,
+    unparsed=unparsed,
 )
 
 _MODULE: Final = "openai.resources.chat.completions"

@@ -53,6 +53,11 @@ def server(arguments: Arguments) -> tuple[str | None, int | None]:
     return url.host or None, url.port or _DEFAULT_PORTS.get(url.scheme)
 
 
+def unparsed(result: Any) -> Any | None:
+    """The HTTP response of `with_raw_response` and `with_streaming_response`."""
+    return getattr(result, "http_response", None)
+
+
 def failure(error: BaseException) -> Failure:
     """The client's error: its class, and the status and code that the server gave."""
     details = [integer(getattr(error, "status_code", None)), _code(error)]
