@@ -1,0 +1,1 @@
+"""Figures from finished operations, kept and shown. Knows the vocabulary and nothing of OpenTelemetry."""

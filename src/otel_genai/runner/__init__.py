@@ -1,0 +1,56 @@
+"""Become the user's script, with telemetry around it. This room is the only one that imports the OpenTelemetry SDK.
+
+The order is the point: what is to be run is found first, then the SDK is set up, then libraries are instrumented, then the script runs.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import otel_genai
+from otel_genai.call import _finish_open_streams
+from otel_genai.guard import Guard
+from otel_genai.runner.target import CannotRunError, Target, become
+from otel_genai.runner.way_out import WayOut
+
+__all__ = ["CannotRunError", "ExtraMissingError", "run"]
+
+_INSTRUMENTING = Guard("this run is not instrumented")
+
+
+class ExtraMissingError(Exception):
+    """A package of the extra `run` is missing."""
+
+
+def run(target: Target, *, summary: bool) -> int:
+    """Run the target in this process and return 0; its exits and its errors pass unchanged.
+
+    Raises CannotRunError or ExtraMissingError before anything of the target has run.
+    """
+    target.locate()
+    if summary and find_spec("rich") is None:
+        raise ExtraMissingError
+    try:
+        from otel_genai.runner import sdk
+        from otel_genai.runner.report import Report
+    except ImportError as error:
+        raise ExtraMissingError from error
+    report = Report() if summary else None
+    way_out = WayOut(report.print if report else None)
+    try:
+        providers = sdk.configure(target.name)
+        with _INSTRUMENTING:
+            otel_genai.instrument()
+            if report:
+                report.attend()
+
+        def flush() -> None:
+            _finish_open_streams()
+            sdk.flush(providers)
+
+        way_out.flush_on_sigterm(flush)
+        become(target)
+    except CannotRunError:
+        way_out.forgo()
+        raise
+    return 0

@@ -1,0 +1,130 @@
+"""The command line answers wrong use with one line on stderr and a status that is not zero, and never with a traceback of ours."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+import otel_genai
+from otel_genai.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def answer(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[object, str, str]:
+    """Exit status, stdout and stderr of the command line."""
+    status: object
+    try:
+        status = main(arguments)
+    except SystemExit as leaving:
+        status = leaving.code
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "otel-genai: no command given (see otel-genai --help)"),
+        (["--nonsense"], "otel-genai: unrecognized arguments: --nonsense (see otel-genai --help)"),
+        (["run"], "otel-genai run: no script or module given (see otel-genai run --help)"),
+        (["run", "--no-summary"], "otel-genai run: no script or module given (see otel-genai run --help)"),
+        (["run", "-m"], "otel-genai run: no script or module given (see otel-genai run --help)"),
+        (["run", "--"], "otel-genai run: no script or module given (see otel-genai run --help)"),
+        (["run", "nosuch.py"], "otel-genai run: no such file: nosuch.py"),
+        (["run", "nosuch.py", "--help"], "otel-genai run: no such file: nosuch.py"),
+        (["run", "--", "--odd.py"], "otel-genai run: no such file: --odd.py"),
+        (["run", "."], "otel-genai run: is a directory, not a script: ."),
+        (["run", "file/inner.py"], "otel-genai run: cannot read file/inner.py: Not a directory"),
+        (["run", "nul\0.py"], "otel-genai run: cannot read nul\0.py: embedded null byte"),
+        (["run", "-m", "nosuch"], "otel-genai run: no module named nosuch"),
+        (["run", "-m", "nosuch.inner"], "otel-genai run: no module named nosuch.inner"),
+        (["run", "--no-sum", "a.py"], "otel-genai run: unrecognized arguments: --no-sum (see otel-genai run --help)"),
+        (["run", "--x\ny", "a.py"], "otel-genai run: unrecognized arguments: --x y (see otel-genai run --help)"),
+        (
+            ["simulate", "--port", "x"],
+            "otel-genai simulate: argument --port: 'x' is not a port number (0 to 65535) (see otel-genai simulate --help)",
+        ),
+    ],
+)
+def test_wrong_use_is_one_line(
+    arguments: list[str],
+    line: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    assert answer(arguments, capsys) == (2, "", f"{line}\n")
+
+
+def test_an_unknown_command_is_told_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = answer(["rnu"], capsys)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "'rnu'" in err
+    assert "run" in err
+    assert "simulate" in err
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments", "extra"),
+    [
+        ("opentelemetry.sdk", ["run", "app.py"], "run"),
+        ("rich", ["run", "app.py"], "run"),
+        ("starlette", ["simulate"], "simulator"),
+        ("uvicorn", ["simulate"], "simulator"),
+    ],
+)
+def test_a_missing_extra_is_told_by_name(missing: str, arguments: list[str], extra: str, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("print('must not run')")
+    program = (
+        f"import sys; sys.modules[{missing!r}] = None; from otel_genai.cli import main; sys.exit(main({arguments!r}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+    )
+    line = f"otel-genai {arguments[0]} needs the extra '{extra}': pip install 'otel-genai[{extra}]'\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", line)
+
+
+def test_without_a_summary_rich_is_not_needed(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("print('fine')")
+    program = (
+        "import sys; sys.modules['rich'] = None\n"
+        "from otel_genai.cli import main; sys.exit(main(['run', '--no-summary', 'app.py']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "fine\n", "")
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert answer(["--version"], capsys) == (0, f"otel-genai {otel_genai.__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--help"], "otel-genai run -m package.module"),
+        (["run", "--help"], "otel-genai run app.py --its-own-option"),
+        (["run", "-h", "app.py"], "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        (["simulate", "--help"], "--ttft"),
+    ],
+)
+def test_help_has_examples(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = answer(arguments, capsys)
+    assert (status, err) == (0, "")
+    assert told in out
+    assert max(map(len, out.splitlines())) <= 90
+
+
+def test_the_command_line_imports_neither_sdk_nor_rich() -> None:
+    program = "import sys, otel_genai.cli; print({'rich', 'opentelemetry.sdk', 'otel_genai.runner'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "set()\n"
