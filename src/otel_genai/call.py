@@ -150,8 +150,8 @@ class Call:
         self._streaming = True
         if not _open_streams:
             # Registered after the SDK registered its own shutdown, and so run before it; never twice.
-            atexit.unregister(_finish_open_streams)
-            atexit.register(_finish_open_streams)
+            atexit.unregister(finish_open_streams)
+            atexit.register(finish_open_streams)
         _open_streams.add(self)
 
     def chunk(self, chunk: Any) -> None:
@@ -232,9 +232,11 @@ class Call:
         return Failure.of(error)
 
 
-def _finish_open_streams() -> None:
-    # At interpreter exit, before the SDK shuts down: streams that nobody closed, and a report that a thread is just making.
+def finish_open_streams() -> None:
+    """End the streams that nobody has ended yet: the interpreter is about to exit, or the process to be terminated."""
     for call in tuple(_open_streams):
         call.finish()
+    # A thread may be in the middle of a report.
+    # A thread may be in the middle of a report.
     if _reporting_abandoned.acquire(timeout=5):
         _reporting_abandoned.release()

@@ -1,15 +1,16 @@
 """Become the user's script, with telemetry around it. This room is the only one that imports the OpenTelemetry SDK.
 
-The order is the point: what is to be run is found first, then the SDK is set up, then libraries are instrumented, then the script runs.
+The order is the point: what is to be run is found first, then the SDK is set up, then the script runs, and is
+instrumented when its first GenAI library arrives.
 """
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 
-import otel_genai
-from otel_genai.call import _finish_open_streams
 from otel_genai.guard import Guard
+from otel_genai.runner.arrival import on_arrival
 from otel_genai.runner.target import CannotRunError, Target, become
 from otel_genai.runner.way_out import WayOut
 
@@ -39,14 +40,22 @@ def run(target: Target, *, summary: bool) -> int:
     way_out = WayOut(report.print if report else None)
     try:
         providers = sdk.configure(target.name)
-        with _INSTRUMENTING:
-            otel_genai.instrument()
-            if report:
-                report.attend()
+
+        def instrument() -> None:
+            import otel_genai
+
+            with _INSTRUMENTING:
+                otel_genai.instrument()
+                if report:
+                    report.attend()
 
         def flush() -> None:
-            _finish_open_streams()
+            # Where nothing was instrumented, nothing is open, and this is no time to import.
+            if call := sys.modules.get("otel_genai.call"):
+                call.finish_open_streams()
             sdk.flush(providers)
+
+        on_arrival(instrument)
 
         way_out.flush_on_sigterm(flush)
         become(target)
