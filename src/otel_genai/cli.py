@@ -40,6 +40,9 @@ none of them set, nothing is sent anywhere.
   OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER, OTEL_LOGS_EXPORTER
                                 otlp, console, none, or any that is installed
   OTEL_SERVICE_NAME             default: the name of the script or module
+  OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT
+                                SPAN_ONLY, EVENT_ONLY or SPAN_AND_EVENT records
+                                prompts and answers; by default they are not
 
 """
 
