@@ -18,7 +18,7 @@ CUT = object()
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One scripted answer: JSON, or server-sent events, in which a `threading.Event` stands for "wait until told"."""
+    """One scripted answer: JSON, bytes as they are, or server-sent events, in which a `threading.Event` stands for "wait until told"."""
 
     body: Any = None
     events: Sequence[Any] | None = None
@@ -28,7 +28,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Received:
-    """A request as it arrived."""
+    """A request as it arrived; what is no JSON stays bytes."""
 
     path: str
     headers: dict[str, str]
@@ -57,17 +57,18 @@ def scripted(*answers: Answer) -> Iterator[ScriptedServer]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             script.received.append(
-                Received(self.path, {name.lower(): value for name, value in self.headers.items()}, json.loads(body))
+                Received(self.path, {name.lower(): value for name, value in self.headers.items()}, parsed(body))
             )
             answer = script.next()
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
             if answer.events is None:
-                payload = json.dumps(answer.body).encode()
-                self.send_header("Content-Type", "application/json")
+                payload = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
+                if "Content-Type" not in answer.headers:
+                    self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(payload)))
                 self.end_headers()
                 self.wfile.write(payload)
@@ -76,6 +77,8 @@ def scripted(*answers: Answer) -> Iterator[ScriptedServer]:
                 self.send_header("Transfer-Encoding", "chunked")
                 self.end_headers()
                 self.stream(answer.events)
+
+        do_GET = do_POST
 
         def stream(self, events: Sequence[Any]) -> None:
             for event in events:
@@ -110,6 +113,14 @@ def scripted(*answers: Answer) -> Iterator[ScriptedServer]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def parsed(body: bytes) -> Any:
+    """JSON as what it says, uploads as the bytes that they are."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body
 
 
 def completion(**changes: Any) -> dict[str, Any]:

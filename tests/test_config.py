@@ -50,7 +50,7 @@ def test_a_value_that_nobody_understands_is_one_warning_and_the_default(caplog: 
     (record,) = caplog.records
     assert record.getMessage() == (
         f"{CAPTURE}='yes please' is not understood and ignored. "
-        "Use one of: NO_CONTENT | SPAN_ONLY | EVENT_ONLY | SPAN_AND_EVENT (also: true, false)"
+        "Use: NO_CONTENT | SPAN_ONLY | EVENT_ONLY | SPAN_AND_EVENT (also: true, false)"
     )
 
 
@@ -69,4 +69,52 @@ def test_metric_vintages(value: str, vintages: tuple[object, ...]) -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    assert {setting.variable for setting in SETTINGS} == {CAPTURE, EVENT, STABILITY}
+    assert [setting.variable for setting in SETTINGS] == [
+        CAPTURE,
+        "OTEL_GENAI_CONTENT_LENGTH_LIMIT",
+        EVENT,
+        "OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK",
+        STABILITY,
+        "OTEL_GENAI_PROVIDER_NAMES",
+        "OTEL_GENAI_PROPAGATE_CONTEXT",
+    ]
+
+
+@pytest.mark.parametrize(("value", "limit"), [("", 65536), ("100", 100), ("0", 0), ("-1", 65536), ("many", 65536)])
+def test_the_content_limit(value: str, limit: int) -> None:
+    assert Config.from_environment({"OTEL_GENAI_CONTENT_LENGTH_LIMIT": value}).content_limit == limit
+
+
+def test_names_for_servers_of_ones_own(caplog: pytest.LogCaptureFixture) -> None:
+    config = Config.from_environment(
+        {"OTEL_GENAI_PROVIDER_NAMES": "10.0.0.5:8000=vllm, gateway = azure.ai.openai,nonsense,"}
+    )
+    assert config.provider_of("10.0.0.5", 8000) == "vllm"
+    assert config.provider_of("10.0.0.5", 8001) is None
+    assert config.provider_of("gateway", 443) == "azure.ai.openai"
+    assert config.provider_of(None, None) is None
+    (record,) = caplog.records
+    assert "OTEL_GENAI_PROVIDER_NAMES='nonsense' is not understood" in record.getMessage()
+
+
+def test_an_argument_wins_over_the_environment() -> None:
+    config = Config.from_environment({"OTEL_GENAI_PROVIDER_NAMES": "a=b"}, provider="mine")
+    assert config.provider_of("a", 80) == "mine"
+
+
+def test_arguments_that_cannot_be_used_are_refused() -> None:
+    with pytest.raises(ValueError, match="^redact= takes a function from text to text$"):
+        Config.from_environment({}, redact="x")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="^completion_hook= takes an object with a method on_completion$"):
+        Config.from_environment({}, completion_hook=print)  # type: ignore[arg-type]
+
+
+def test_a_hook_without_its_package_is_one_warning(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("otel_genai.completion_hook.supported", lambda: False)
+    assert Config.from_environment({"OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK": "upload"}).completion_hook is None
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "completion hook 'upload' is not called: it needs opentelemetry-util-genai, which is not installed"
+    )

@@ -476,10 +476,7 @@ def test_one_instrumentor_alone(recorded: Recorded) -> None:
 
 
 def test_an_option_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(
-        ValueError,
-        match="instrument\\(\\) does not know tracer; it takes logger_provider, meter_provider, tracer_provider",
-    ):
+    with pytest.raises(ValueError, match=r"^instrument\(\) does not know tracer; it takes tracer_provider, meter_provider, "):
         otel_genai.instrument(tracer=trace.get_tracer("x"))
     assert not OpenAIInstrumentor().is_instrumented_by_opentelemetry
 

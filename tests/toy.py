@@ -101,11 +101,15 @@ def response(result: Any, content: bool) -> Response:
     )
 
 
+def failure(error: BaseException, content: bool) -> Failure:
+    return Failure.of(error, message=str(error) if content else None)
+
+
 TOY = Endpoint(
     default=Request(operation="chat", provider="toy"),
     request=request,
     prompt=prompt,
     response=response,
     fold=Fold,
-    failure=Failure.of,
+    failure=failure,
 )

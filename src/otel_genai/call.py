@@ -14,6 +14,7 @@ import atexit
 import threading
 from _thread import start_new_thread
 from array import array
+from dataclasses import replace
 from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Any, Final
 
@@ -64,6 +65,7 @@ class Call:
         "_streaming",
         "_telemetry",
         "_token",
+        "_underway",
         "_unreported",
         "_with_content",
     )
@@ -75,9 +77,10 @@ class Call:
         self._endpoint = endpoint
         self._request = endpoint.default
         with _READING_REQUEST:
-            self._request = endpoint.request(arguments)
+            self._request = telemetry.addressed(endpoint.request(arguments))
         self._span = telemetry.start(self._request, self._began_ns)
-        self._context = propagation.with_operation(self._request.operation, trace.set_span_in_context(self._span))
+        self._underway = propagation.Underway(self._request.operation)
+        self._context = propagation.with_underway(self._underway, trace.set_span_in_context(self._span))
         self._with_content = telemetry.wants_content(self._span)
         self._prompt: Prompt | None = None
         if self._with_content:
@@ -98,7 +101,7 @@ class Call:
     def begin(cls, telemetry: Telemetry, endpoint: Endpoint, arguments: Arguments) -> Call | None:
         """A call, or `None` if none is to be reported: suppressed, or inside an operation of the same name already."""
         with _BEGINNING:
-            if telemetry.enabled and propagation.current_operation() != endpoint.default.operation:
+            if telemetry.enabled and not propagation.is_underway(endpoint.default.operation):
                 return cls(telemetry, endpoint, arguments)
         return None
 
@@ -206,6 +209,8 @@ class Call:
             if self._fold is not None:
                 with _READING_RESPONSE:
                     self._response = self._fold.response()
+            if self._underway.served_model is not None:
+                self._response = replace(self._response, model=self._underway.served_model)
             self._telemetry.report(
                 self._span,
                 self._context,
@@ -228,7 +233,7 @@ class Call:
 
     def _failure(self, error: BaseException) -> Failure:
         with _READING_ERROR:
-            return self._endpoint.failure(error)
+            return self._endpoint.failure(error, self._with_content)
         return Failure.of(error)
 
 

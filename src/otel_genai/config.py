@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from otel_genai import completion_hook as hooks
 from otel_genai.semconv.metrics import LATEST, V1_41, Vintage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from otel_genai.completion_hook import CompletionHook
 
 _logger = logging.getLogger("otel_genai")
 _Value = TypeVar("_Value")
@@ -47,7 +50,31 @@ STABILITY: Final = Setting(
     "metrics of v1.41",
     "Which vintage of metrics is written: the latest instead of v1.41, or (`/dup`) both. Spans and events always follow the latest.",
 )
-SETTINGS: Final = (CAPTURE_CONTENT, EMIT_EVENT, STABILITY)
+CONTENT_LIMIT: Final = Setting(
+    "OTEL_GENAI_CONTENT_LENGTH_LIMIT",
+    "a number of characters",
+    "65536",
+    "Longest text recorded of one part of a message; the rest is cut off. Inline images, audio and files above it are left out.",
+)
+COMPLETION_HOOK: Final = Setting(
+    "OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK",
+    "the name of an installed hook, such as `upload`",
+    "none",
+    "Gives every prompt and answer to a hook of `opentelemetry-util-genai`, whatever is captured or sampled.",
+)
+PROVIDER_NAMES: Final = Setting(
+    "OTEL_GENAI_PROVIDER_NAMES",
+    "host[:port]=name, in a comma-separated list: `10.0.0.5:8000=vllm,gateway.internal=azure.ai.openai`",
+    "none",
+    "What `gen_ai.provider.name` is for servers of your own. Others are told by their host name.",
+)
+PROPAGATE: Final = Setting(
+    "OTEL_GENAI_PROPAGATE_CONTEXT",
+    "true | false",
+    "true",
+    "Whether requests to model servers carry the trace context in their headers.",
+)
+SETTINGS: Final = (CAPTURE_CONTENT, CONTENT_LIMIT, EMIT_EVENT, COMPLETION_HOOK, STABILITY, PROVIDER_NAMES, PROPAGATE)
 
 # (on spans, on events)
 _CAPTURE_MODES: Final = {
@@ -67,23 +94,60 @@ class Config:
 
     content_on_spans: bool = False
     content_on_events: bool = False
+    content_limit: int = 65536
+    """Characters for each part."""
     emit_event: bool = False
     vintages: tuple[Vintage, ...] = (V1_41,)
+    propagate: bool = True
+    provider: str | None = None
+    """Name of every server's provider, whatever its address."""
+    provider_names: Mapping[str, str] = field(default_factory=dict)
+    """`host` or `host:port` → provider."""
+    redact: Callable[[str], str] | None = None
+    """Applied to every text of prompts, answers and error messages before anything is recorded."""
+    completion_hook: CompletionHook | None = None
 
     @property
     def captures_content(self) -> bool:
         """Whether prompts and answers are wanted anywhere."""
         return self.content_on_spans or self.content_on_events
 
+    def provider_of(self, host: str | None, port: int | None) -> str | None:
+        """The name that the user gave to a server; `None` if none."""
+        return self.provider or self.provider_names.get(f"{host}:{port}") or self.provider_names.get(host or "")
+
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Config:
-        """The settings that the variables in `SETTINGS` ask for."""
+    def from_environment(
+        cls,
+        environ: Mapping[str, str] = os.environ,
+        *,
+        provider: str | None = None,
+        redact: Callable[[str], str] | None = None,
+        completion_hook: CompletionHook | None = None,
+    ) -> Config:
+        """The settings that the variables in `SETTINGS` and the arguments ask for; arguments win.
+
+        Raises ValueError for arguments that cannot be used.
+        """
+        if redact is not None and not callable(redact):
+            raise ValueError("redact= takes a function from text to text")
+        if completion_hook is not None and not hasattr(completion_hook, "on_completion"):
+            raise ValueError("completion_hook= takes an object with a method on_completion")
+        if completion_hook is not None and not hooks.supported():
+            raise ValueError("completion_hook= needs opentelemetry-util-genai: pip install opentelemetry-util-genai")
+        hook_name = environ.get(COMPLETION_HOOK.variable, "").strip()
         on_spans, on_events = _choice(environ, CAPTURE_CONTENT, _CAPTURE_MODES, (False, False))
         return cls(
             content_on_spans=on_spans,
             content_on_events=on_events,
+            content_limit=_whole_number(environ, CONTENT_LIMIT),
             emit_event=_choice(environ, EMIT_EVENT, _BOOLEANS, on_events),
             vintages=_vintages(environ.get(STABILITY.variable, "")),
+            propagate=_choice(environ, PROPAGATE, _BOOLEANS, True),
+            provider=provider,
+            provider_names=_provider_names(environ),
+            redact=redact,
+            completion_hook=completion_hook or (hooks.load(hook_name) if hook_name else None),
         )
 
 
@@ -94,8 +158,31 @@ def _choice(environ: Mapping[str, str], setting: Setting, choices: Mapping[str, 
     try:
         return choices[value.lower()]
     except KeyError:
-        _logger.warning("%s=%r is not understood and ignored. Use one of: %s", setting.variable, value, setting.values)
+        _ignore(setting, value)
         return default
+
+
+def _whole_number(environ: Mapping[str, str], setting: Setting) -> int:
+    value = environ.get(setting.variable, "").strip()
+    if value and not value.isdecimal():
+        _ignore(setting, value)
+        value = ""
+    return int(value or setting.default)
+
+
+def _provider_names(environ: Mapping[str, str]) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for pair in filter(None, map(str.strip, environ.get(PROVIDER_NAMES.variable, "").split(","))):
+        server, _, name = (part.strip() for part in pair.partition("="))
+        if server and name:
+            names[server] = name
+        else:
+            _ignore(PROVIDER_NAMES, pair)
+    return names
+
+
+def _ignore(setting: Setting, value: str) -> None:
+    _logger.warning("%s=%r is not understood and ignored. Use: %s", setting.variable, value, setting.values)
 
 
 def _vintages(opt_in: str) -> tuple[Vintage, ...]:

@@ -51,7 +51,8 @@ class Endpoint:
     """(result, with content) → response."""
     fold: Callable[[Request, bool], Fold]
     """(request, with content) → a new fold for a streamed response."""
-    failure: Callable[[BaseException], Failure]
+    failure: Callable[[BaseException, bool], Failure]
+    """(error, with content) → failure. Without content, nothing of the error's message is repeated; keys never are."""
     unparsed: Callable[[Any], Any | None] = _never
     """The HTTP response within a result that the application parses by itself; `None` if the result is the parsed answer.
 
@@ -83,3 +84,18 @@ class Carrier:
     """`Class.method` that builds and returns one HTTP request; called once an attempt."""
     headers: Callable[[Any], MutableMapping[str, str]]
     """The built request → its headers, which are the library's own and not the caller's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """One row of a provider's table: where a response arrives whose headers say what its body does not."""
+
+    module: str
+    target: str
+    """`Class.method` that is given each HTTP response."""
+    served_model: Callable[[Mapping[str, Any]], str | None]
+    """The method's keyword arguments → the model that really answered; `None` if that is for the body to say."""
+
+
+Row = Patch | Carrier | Reply
+"""What a provider's table is made of."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from traceback import format_tb
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -238,13 +239,22 @@ class Failure:
     """Low-cardinality, fit for `error.type`: `openai.RateLimitError`."""
     summary: str
     """One line that repeats nothing of what was asked or answered: `RateLimitError 429 rate_limit_exceeded`."""
+    message: str | None = None
+    """The error's own words, which may repeat content: `None` unless content was captured."""
+    stacktrace: str | None = None
+    """As Python prints it, message included: `None` unless content was captured."""
 
     @classmethod
-    def of(cls, error: BaseException, *details: object) -> Failure:
-        """What an exception says of itself without its message, which may hold content or a key; `details` are safe words."""
+    def of(cls, error: BaseException, *details: object, message: str | None = None) -> Failure:
+        """What an exception says. `details` are words that are safe to repeat; `message` is given if content is wanted."""
         kind = type(error)
         name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-        return cls(type=name, summary=" ".join([kind.__name__, *map(str, details)]))
+        return cls(
+            type=name,
+            summary=" ".join([kind.__name__, *map(str, details)]),
+            message=message,
+            stacktrace=None if message is None else "".join([*format_tb(error.__traceback__), f"{name}: {message}"]),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,13 +5,13 @@ The two drivers, one for calls that return and one for calls that are awaited, a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
 
 from otel_genai import propagation
 from otel_genai.call import Call
-from otel_genai.endpoint import Arguments, Carrier, Patch
+from otel_genai.endpoint import Arguments, Carrier, Patch, Reply, Row
 from otel_genai.guard import Guard
 
 if TYPE_CHECKING:
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 
     Driver = Callable[[Callable[..., Any], Any, tuple[Any, ...], Mapping[str, Any]], Any]
 
-_INJECTING = Guard("a request does not carry the trace context")
+_INJECTING: Final = Guard("a request does not carry the trace context")
+_NOTING: Final = Guard("the model is reported as the response's body has it")
 
 
 class Patches:
     """The rows of one provider, applied or not."""
 
-    def __init__(self, rows: Iterable[Patch | Carrier], telemetry: Telemetry) -> None:
+    def __init__(self, rows: Iterable[Row], telemetry: Telemetry) -> None:
         self._rows = tuple(rows)
         self._telemetry = telemetry
         self._active = False
@@ -43,7 +44,7 @@ class Patches:
                 f"{row.target} of {row.module} is not instrumented: this version of the library may have moved it"
             )
 
-            def arrive(module: Any, row: Patch | Carrier = row, lost: Guard = lost) -> None:
+            def arrive(module: Any, row: Row = row, lost: Guard = lost) -> None:
                 # wrapt keeps a hook for ever, and an error in it would break the application's import.
                 with lost:
                     if self._active:
@@ -64,7 +65,7 @@ class Patches:
                 setattr(owner, attribute, original)
         self._applied.clear()
 
-    def _wrap(self, module: Any, row: Patch | Carrier) -> None:
+    def _wrap(self, module: Any, row: Row) -> None:
         try:
             owner, attribute, found = wrapt.resolve_path(module, row.target)
         except AttributeError:
@@ -75,9 +76,11 @@ class Patches:
         self._applied.append((owner, attribute, wrapper, vars(owner).get(attribute)))
         wrapt.apply_patch(owner, attribute, wrapper)
 
-    def _driver(self, row: Patch | Carrier) -> Driver:
+    def _driver(self, row: Row) -> Driver:
         if isinstance(row, Carrier):
-            return _injecting(row)
+            return _injecting(self._telemetry, row)
+        if isinstance(row, Reply):
+            return _noting(row)
         return (_awaiting if row.awaits else _calling)(self._telemetry, row.endpoint)
 
 
@@ -107,11 +110,23 @@ def _awaiting(telemetry: Telemetry, endpoint: Endpoint) -> Driver:
     return drive
 
 
-def _injecting(carrier: Carrier) -> Driver:
+def _injecting(telemetry: Telemetry, carrier: Carrier) -> Driver:
     def drive(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:  # noqa: ARG001
         request = wrapped(*args, **kwargs)
         with _INJECTING:
-            propagation.inject(carrier.headers(request))
+            if telemetry.propagates:
+                propagation.inject(carrier.headers(request))
         return request
+
+    return drive
+
+
+def _noting(reply: Reply) -> Driver:
+    def drive(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:  # noqa: ARG001
+        with _NOTING:
+            underway = propagation.underway()
+            if underway is not None:
+                underway.served_model = reply.served_model(kwargs)
+        return wrapped(*args, **kwargs)
 
     return drive

@@ -107,6 +107,20 @@ def outcome_attributes(operation: Operation) -> Attributes:
     return attributes
 
 
+def exception_attributes(operation: Operation) -> Attributes:
+    """Of the event that says that an operation failed; empty if it did not."""
+    failure = operation.failure
+    if failure is None:
+        return {}
+    attributes = creation_attributes(operation.request)
+    attributes[general.EXCEPTION_TYPE] = failure.type
+    if failure.message is not None:
+        attributes[general.EXCEPTION_MESSAGE] = _clean(failure.message)
+    if failure.stacktrace is not None:
+        attributes[general.EXCEPTION_STACKTRACE] = _clean(failure.stacktrace)
+    return attributes
+
+
 def _add_server(attributes: Attributes, request: Request) -> None:
     if request.server_address is not None:
         attributes[general.SERVER_ADDRESS] = request.server_address

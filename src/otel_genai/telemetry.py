@@ -6,12 +6,13 @@ That is why span, histograms, recording and summary cannot disagree.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry import _logs, metrics, trace
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
-from otel_genai import render
+from otel_genai import completion_hook, content, render
 from otel_genai.guard import Guard
 from otel_genai.operation import Side
 from otel_genai.semconv import gen_ai
@@ -41,6 +42,8 @@ _WRITING_CONTENT: Final = Guard("a span lacks its prompt and answer")
 _WRITING_EVENT: Final = Guard("an operation has no event")
 _WRITING_METRICS: Final = Guard("an operation is missing from the metrics")
 _ENDING: Final = Guard("a span was not ended")
+_REDACTING: Final = Guard("an operation is reported without prompt and answer, since they could not be redacted")
+_HOOKING: Final = Guard("the completion hook missed an operation")
 _OBSERVING: Final = Guard("an observer missed an operation")
 
 _observers: list[Observer] = []
@@ -103,17 +106,41 @@ class Telemetry:
             start_time=began_ns,
         )
 
+    def addressed(self, request: Request) -> Request:
+        """The request, under the provider's name that the user gave to its server, if any."""
+        provider = self._config.provider_of(request.server_address, request.server_port)
+        return request if provider is None else replace(request, provider=provider)
+
+    @property
+    def propagates(self) -> bool:
+        """Whether outgoing requests carry the trace context."""
+        return self._config.propagate
+
     def wants_content(self, span: trace.Span) -> bool:
-        """Whether prompt and answer are worth building: somebody wants them, and the span is recorded."""
+        """Whether prompt and answer are worth building: somebody wants them, and the span is recorded or a hook waits."""
+        if self._config.completion_hook is not None:
+            return True
         return self._config.captures_content and span.is_recording()
 
     def report(self, span: trace.Span, context: Context, operation: Operation) -> None:
         """Write all that there is to say about an operation, and end its span.
 
-        `context` is the one in which the span is current; exemplars and the event refer to it.
+        `context` is the one in which the span is current; exemplars and events refer to it.
         """
+        operation = self._redacted(operation)
+        event: _logs.LogRecord | None = None
         if span.is_recording():
-            self._complete(span, context, operation)
+            with _WRITING_ATTRIBUTES:
+                event = self._describe(span, context, operation)
+        if self._config.completion_hook is not None:
+            with _HOOKING:
+                completion_hook.call(self._config.completion_hook, operation, span, event)
+        operation = self._limited(operation)
+        if span.is_recording():
+            with _WRITING_CONTENT:
+                self._write_content(span, event, operation)
+            with _WRITING_EVENT:
+                self._emit(context, event, operation)
         with _WRITING_METRICS:
             self._measure(context, operation)
         with _ENDING:
@@ -122,33 +149,57 @@ class Telemetry:
             with _OBSERVING:
                 observer(operation, span.get_span_context())
 
-    def _complete(self, span: trace.Span, context: Context, operation: Operation) -> None:
-        outcome: dict[str, Any] = {}
-        content: dict[str, Any] = {}
-        with _WRITING_ATTRIBUTES:
-            outcome = render.outcome_attributes(operation)
-            span.set_attributes(outcome)
-            if operation.failure is not None:
-                span.set_status(trace.StatusCode.ERROR, operation.failure.summary)
-        with _WRITING_CONTENT:
-            content = render.content(operation)
-            if self._config.content_on_spans:
-                # As JSON: structured span attributes are newer than the oldest SDK we support, and than most backends.
-                span.set_attributes({name: json.dumps(value, ensure_ascii=False) for name, value in content.items()})
-        if self._config.emit_event and operation.request.operation in gen_ai.INFERENCE:
-            with _WRITING_EVENT:
-                attributes = render.creation_attributes(operation.request) | outcome
-                if self._config.content_on_events:
-                    attributes |= content
-                self._logger.emit(
-                    _logs.LogRecord(
-                        timestamp=operation.timing.ended_ns,
-                        context=context,
-                        severity_number=_logs.SeverityNumber.DEBUG,
-                        event_name=gen_ai.DETAILS_EVENT,
-                        attributes=attributes,
-                    )
+    def _redacted(self, operation: Operation) -> Operation:
+        if self._config.redact is None or not content.has_content(operation):
+            return operation
+        with _REDACTING:
+            return content.redacted(operation, self._config.redact)
+        return content.without(operation)
+
+    def _limited(self, operation: Operation) -> Operation:
+        if not content.has_content(operation):
+            return operation
+        if not self._config.captures_content:
+            return content.without(operation)  # it was built for the hook alone
+        return content.limited(operation, self._config.content_limit)
+
+    def _describe(self, span: trace.Span, context: Context, operation: Operation) -> _logs.LogRecord | None:
+        # Returns the event that is to be emitted when it has its content, if any.
+        outcome = render.outcome_attributes(operation)
+        span.set_attributes(outcome)
+        if operation.failure is not None:
+            span.set_status(trace.StatusCode.ERROR, operation.failure.summary)
+        if not self._config.emit_event or operation.request.operation not in gen_ai.INFERENCE:
+            return None
+        return _logs.LogRecord(
+            timestamp=operation.timing.ended_ns,
+            context=context,
+            severity_number=_logs.SeverityNumber.DEBUG,
+            event_name=gen_ai.DETAILS_EVENT,
+            attributes=render.creation_attributes(operation.request) | outcome,
+        )
+
+    def _write_content(self, span: trace.Span, event: _logs.LogRecord | None, operation: Operation) -> None:
+        written = render.content(operation)
+        if self._config.content_on_spans:
+            # As JSON: structured span attributes are newer than the oldest SDK we support, and than most backends.
+            span.set_attributes({name: json.dumps(value, ensure_ascii=False) for name, value in written.items()})
+        if self._config.content_on_events and event is not None:
+            event.attributes = {**(event.attributes or {}), **written}
+
+    def _emit(self, context: Context, event: _logs.LogRecord | None, operation: Operation) -> None:
+        if event is not None:
+            self._logger.emit(event)
+        if operation.failure is not None and operation.request.side is not Side.INTERNAL:
+            self._logger.emit(
+                _logs.LogRecord(
+                    timestamp=operation.timing.ended_ns,
+                    context=context,
+                    severity_number=_logs.SeverityNumber.WARN,
+                    event_name=gen_ai.EXCEPTION_EVENT,
+                    attributes=render.exception_attributes(operation),
                 )
+            )
 
     def _measure(self, context: Context, operation: Operation) -> None:
         inference = operation.request.operation in gen_ai.INFERENCE

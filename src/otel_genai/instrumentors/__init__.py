@@ -17,24 +17,24 @@ from otel_genai.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from otel_genai.endpoint import Carrier, Patch
+    from otel_genai.endpoint import Row
 
 _logger = logging.getLogger("otel_genai")
 
-_OPTIONS: Final = frozenset({"tracer_provider", "meter_provider", "logger_provider"})
+_PROVIDERS: Final = ("tracer_provider", "meter_provider", "logger_provider")
+_SETTINGS: Final = ("provider", "redact", "completion_hook")
 
 
 class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
     """One library's instrumentation.
 
-    `instrument(tracer_provider=, meter_provider=, logger_provider=)` switches it on: a provider that is not given is the global one,
-    the environment is read at that moment, and the library is not imported. `uninstrument()` takes it back; calls and streams that are
-    under way are still reported.
+    `instrument()` switches it on, with the arguments of `otel_genai.instrument`: the environment is read at that moment, and the
+    library is not imported. `uninstrument()` takes it back; calls and streams that are under way are still reported.
     """
 
     requires: ClassVar[tuple[str, ...]]
     """The library and its supported versions, as requirements."""
-    rows: ClassVar[tuple[Patch | Carrier, ...]]
+    rows: ClassVar[tuple[Row, ...]]
     """What is patched."""
 
     _patches: Patches | None = None
@@ -44,12 +44,13 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
         return self.requires
 
     def _instrument(self, **options: Any) -> None:
-        unknown = options.keys() - _OPTIONS
+        unknown = options.keys() - {*_PROVIDERS, *_SETTINGS}
         if unknown:
-            raise ValueError(
-                f"instrument() does not know {', '.join(sorted(unknown))}; it takes {', '.join(sorted(_OPTIONS))}"
-            )
-        telemetry = Telemetry(type(self).__module__, __version__, Config.from_environment(), **options)
+            known = ", ".join((*_PROVIDERS, *_SETTINGS))
+            raise ValueError(f"instrument() does not know {', '.join(sorted(unknown))}; it takes {known}")
+        config = Config.from_environment(**{name: options[name] for name in _SETTINGS if name in options})
+        providers = {name: options[name] for name in _PROVIDERS if name in options}
+        telemetry = Telemetry(type(self).__module__, __version__, config, **providers)
         self._patches = Patches(self.rows, telemetry)
         self._patches.apply()
 
@@ -59,18 +60,23 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
             self._patches = None
 
 
-def instrument(**providers: Any) -> None:
+def instrument(**options: Any) -> None:
     """Switch on every instrumentation of this package whose library is installed in a supported version.
 
-    Takes `tracer_provider=`, `meter_provider=` and `logger_provider=`; OpenTelemetry's global providers are used otherwise.
-    The settings in the environment are read now. Instrumentations that are on already stay as they are.
-    Raises `ValueError` for any other argument.
+    The settings in the environment (`otel_genai.config.SETTINGS`) are read now. Arguments, all optional:
+
+    - `tracer_provider`, `meter_provider`, `logger_provider`: OpenTelemetry's global ones otherwise;
+    - `provider`: `gen_ai.provider.name` of every server, where its address does not tell: `"vllm"`;
+    - `redact`: a function from text to text, applied to all content before anything is recorded;
+    - `completion_hook`: an object with the `on_completion` of `opentelemetry-util-genai`, given every prompt and answer.
+
+    Instrumentations that are on already stay as they are. Raises `ValueError` for arguments that cannot be used.
     """
     for instrumentor in _all():
         if instrumentor.is_instrumented_by_opentelemetry:
             continue
         try:
-            instrumentor.instrument(raise_exception_on_conflict=True, **providers)
+            instrumentor.instrument(raise_exception_on_conflict=True, **options)
         except DependencyConflictError as error:
             # A library that is not installed is no news; one in a version that we do not support is.
             level = logging.WARNING if error.conflict.found else logging.DEBUG

@@ -60,6 +60,8 @@ EMBEDDINGS: Final = "embeddings"
 FETCH_RESPONSE: Final = "fetch_response"
 GENERATE_CONTENT: Final = "generate_content"
 TEXT_COMPLETION: Final = "text_completion"
+MODERATION: Final = "moderation"
+"""Not one of the conventions' values, none of which applies; they allow for others."""
 INFERENCE: Final = frozenset({CHAT, GENERATE_CONTENT, TEXT_COMPLETION})
 """The operations that the conventions call inference; the latest vintage gives them metrics of their own."""
 
@@ -69,4 +71,5 @@ UNKNOWN_MODALITY: Final = "unknown"
 
 # ── events ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+EXCEPTION_EVENT: Final = "gen_ai.client.operation.exception"
 DETAILS_EVENT: Final = "gen_ai.client.inference.operation.details"

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from otel_genai.endpoint import Carrier
+from otel_genai.endpoint import Carrier, Reply
 from otel_genai.instrumentors import Instrumentor
 from otel_genai.instrumentors.openai import chat
+from otel_genai.instrumentors.openai.server import served_model
 
 
 class OpenAIInstrumentor(Instrumentor):
@@ -23,5 +24,9 @@ class OpenAIInstrumentor(Instrumentor):
             module="openai._base_client",
             target="BaseClient._build_request",
             headers=lambda request: request.headers,
+        ),
+        *(
+            Reply(module="openai._base_client", target=f"{client}._process_response", served_model=served_model)
+            for client in ("SyncAPIClient", "AsyncAPIClient")
         ),
     )

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_genai.endpoint import Endpoint, Patch
 from otel_genai.instrumentors.openai.messages import AnswerFold, answer, tools, turns
 from otel_genai.instrumentors.openai.request import (
-    PROVIDER,
     body,
     failure,
     field,
     integer,
     number,
-    server,
     text,
     unparsed,
 )
+from otel_genai.instrumentors.openai.server import OPENAI, server
 from otel_genai.operation import Prompt, Request, Response, Usage
 from otel_genai.semconv import gen_ai
 
@@ -34,15 +33,12 @@ _OUTPUT_TYPES: Final = {"text": "text", "json_object": "json", "json_schema": "j
 def chat_request(arguments: Arguments) -> Request:
     """The request, without its content."""
     fields = body(arguments)
-    address, port = server(arguments)
     max_tokens = integer(fields.get("max_completion_tokens"))
     return Request(
         operation=gen_ai.CHAT,
-        provider=PROVIDER,
+        **server(arguments),
         model=text(fields.get("model")),
         api=_API,
-        server_address=address,
-        server_port=port,
         stream=bool(fields.get("stream")),
         choice_count=integer(fields.get("n")),
         max_tokens=integer(fields.get("max_tokens")) if max_tokens is None else max_tokens,
@@ -165,7 +161,7 @@ def _carries_output(delta: Any) -> bool:
 
 
 CHAT: Final = Endpoint(
-    default=Request(operation=gen_ai.CHAT, provider=PROVIDER, api=_API),
+    default=Request(operation=gen_ai.CHAT, provider=OPENAI, api=_API),
     request=chat_request,
     prompt=chat_prompt,
     response=chat_response,

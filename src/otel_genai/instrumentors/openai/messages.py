@@ -67,24 +67,19 @@ def _parts(message: Any) -> Iterator[Part]:
 
 
 def _content_part(item: Any) -> Iterator[Part]:
-    match field(item, "type"):
-        case "text":
-            yield Text(str(field(item, "text")))
-        case "refusal":
-            yield Text(str(field(item, "refusal")))
-        case "image_url":
-            yield _image(str(field(field(item, "image_url"), "url")))
-        case "input_audio":
-            audio = field(item, "input_audio")
-            yield Blob(modality="audio", content=str(field(audio, "data")), mime_type=f"audio/{field(audio, 'format')}")
-        case "file":
-            file = field(item, "file")
-            file_id = text(field(file, "file_id"))
-            data = text(field(file, "file_data"))
-            if file_id:
-                yield File(modality="document", file_id=file_id)
-            elif data:
-                yield _inline(data, "document")
+    kind = field(item, "type")
+    value = field(item, kind) if isinstance(kind, str) else None
+    match kind:
+        case "text" | "refusal" if text(value):
+            yield Text(value)
+        case "image_url" if text(field(value, "url")):
+            yield _image(field(value, "url"))
+        case "input_audio" if text(field(value, "data")):
+            yield Blob(modality="audio", content=field(value, "data"), mime_type=f"audio/{field(value, 'format')}")
+        case "file" if text(field(value, "file_id")):
+            yield File(modality="document", file_id=field(value, "file_id"))
+        case "file" if text(field(value, "file_data")):
+            yield _inline(field(value, "file_data"), "document")
 
 
 def _image(url: str) -> Part:

@@ -1,4 +1,4 @@
-"""What all of the client's calls have in common: arguments that may be sentinels, the server, the errors."""
+"""What all of the client's calls have in common: arguments that may be sentinels, raw responses, errors."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ if TYPE_CHECKING:
 
     from otel_genai.endpoint import Arguments
 
-PROVIDER: Final = "openai"
-
+_KEY: Final = re.compile(r"\bsk-[\w*.\-]+")
 _WORD: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
-_DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
 # The client marks what was not given by objects of its own (`NOT_GIVEN`, `omit`), and lets any value through to the server.
 # Asking for the type that the conventions want drops both.
@@ -47,21 +45,30 @@ def body(arguments: Arguments) -> Mapping[str, Any]:
     return {**arguments.kwargs, **extra} if isinstance(extra, dict) else arguments.kwargs
 
 
-def server(arguments: Arguments) -> tuple[str | None, int | None]:
-    """Host and port that the client talks to."""
-    url = arguments.instance._client.base_url  # the one way to a resource's client, since 1.0
-    return url.host or None, url.port or _DEFAULT_PORTS.get(url.scheme)
-
-
 def unparsed(result: Any) -> Any | None:
     """The HTTP response of `with_raw_response` and `with_streaming_response`."""
     return getattr(result, "http_response", None)
 
 
-def failure(error: BaseException) -> Failure:
-    """The client's error: its class, and the status and code that the server gave."""
+def failure(error: BaseException, content: bool) -> Failure:
+    """The client's error: its class, the status and code that the server gave, and its message if content is wanted."""
     details = [integer(getattr(error, "status_code", None)), _code(error)]
-    return Failure.of(error, *(detail for detail in details if detail is not None))
+    return Failure.of(
+        error,
+        *(detail for detail in details if detail is not None),
+        message=_without_keys(error) if content else None,
+    )
+
+
+def _without_keys(error: BaseException) -> str:
+    # Servers repeat a wrong key in what they say about it, whole or in part.
+    message = _KEY.sub("[key]", str(error))
+    headers = getattr(getattr(error, "request", None), "headers", None) or {}
+    for name in ("authorization", "api-key"):
+        key = headers.get(name, "").removeprefix("Bearer ")
+        if key:
+            message = message.replace(key, "[key]")
+    return message
 
 
 def _code(error: BaseException) -> str | None:

@@ -1,0 +1,107 @@
+"""What of prompts and answers may leave the process: the user's redaction first, then a length limit for each part.
+
+Everything that is written (attributes, events, recordings) is made from operations that passed here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_genai.operation import Blob, Reasoning, Text, ToolCall, ToolCallResponse, Uri
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otel_genai.operation import Message, Operation, Part
+
+    Edit = Callable[[str], str]
+
+_ELLIPSIS: Final = "…"
+
+
+def has_content(operation: Operation) -> bool:
+    """Whether there is anything to redact, limit or hide."""
+    failed_in_words = operation.failure is not None and operation.failure.message is not None
+    return operation.prompt is not None or bool(operation.response.messages) or failed_in_words
+
+
+def without(operation: Operation) -> Operation:
+    """The operation with no content at all."""
+    failure = operation.failure
+    return replace(
+        operation,
+        prompt=None,
+        response=replace(operation.response, messages=()),
+        failure=None if failure is None else replace(failure, message=None, stacktrace=None),
+    )
+
+
+def redacted(operation: Operation, redact: Edit) -> Operation:
+    """The operation with every text in it passed through the user's function."""
+    return _edited(operation, lambda part: _with_text(part, redact), redact)
+
+
+def limited(operation: Operation, limit: int) -> Operation:
+    """The operation with every text cut to `limit` characters. Inline data above the limit is left out: half of it is worth nothing."""
+
+    def cut(text: str) -> str:
+        return text if len(text) <= limit else text[: max(limit - 1, 0)] + _ELLIPSIS
+
+    def shorten(part: Part) -> Part:
+        if isinstance(part, Blob):
+            return part if len(part.content) <= limit else replace(part, content="")
+        return _with_text(part, cut)
+
+    return _edited(operation, shorten, cut)
+
+
+def _edited(operation: Operation, edit_part: Callable[[Part], Part], edit: Edit) -> Operation:
+    def edit_message(message: Message) -> Message:
+        return replace(message, parts=tuple(edit_part(part) for part in message.parts))
+
+    prompt, response, failure = operation.prompt, operation.response, operation.failure
+    if prompt is not None:
+        prompt = replace(
+            prompt,
+            messages=tuple(edit_message(message) for message in prompt.messages),
+            system_instructions=tuple(edit_part(part) for part in prompt.system_instructions),
+        )
+    if failure is not None and failure.message is not None:
+        failure = replace(
+            failure,
+            message=edit(failure.message),
+            stacktrace=None if failure.stacktrace is None else edit(failure.stacktrace),
+        )
+    return replace(
+        operation,
+        prompt=prompt,
+        response=replace(response, messages=tuple(edit_message(message) for message in response.messages)),
+        failure=failure,
+    )
+
+
+def _with_text(part: Part, edit: Edit) -> Part:
+    match part:
+        case Text() | Reasoning():
+            return replace(part, content=edit(part.content))
+        case ToolCall():
+            return replace(part, arguments=_leaves(part.arguments, edit))
+        case ToolCallResponse():
+            return replace(part, response=_leaves(part.response, edit))
+        case Uri():
+            return replace(part, uri=edit(part.uri))
+        case _:
+            return part
+
+
+def _leaves(value: Any, edit: Edit) -> Any:
+    match value:
+        case str():
+            return edit(value)
+        case dict():
+            return {key: _leaves(item, edit) for key, item in value.items()}
+        case list() | tuple():
+            return [_leaves(item, edit) for item in value]
+        case _:
+            return value

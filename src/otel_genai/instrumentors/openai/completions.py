@@ -1,0 +1,123 @@
+"""Completions of a bare text, chat's forerunner: a choice is read as a chat's that carries its text and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_genai.endpoint import Endpoint, Patch
+from otel_genai.instrumentors.openai.chat import ChatFold, _stop_sequences, chat_response
+from otel_genai.instrumentors.openai.request import body, failure, field, integer, number, text, unparsed
+from otel_genai.instrumentors.openai.response_items import listed
+from otel_genai.instrumentors.openai.server import OPENAI, server
+from otel_genai.operation import Message, Prompt, Request, Text
+from otel_genai.semconv import gen_ai
+
+if TYPE_CHECKING:
+    from otel_genai.endpoint import Arguments
+    from otel_genai.operation import Response
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletionRequest(Request):
+    """A request that knows how many choices are due: `n` for each of its prompts, which only the arguments tell."""
+
+    choices_due: int = 1
+
+
+def completion_request(arguments: Arguments) -> CompletionRequest:
+    """The request, without its content. `suffix` and `echo` are part of the content, and the conventions have no word for `best_of`."""
+    fields = body(arguments)
+    choice_count = integer(fields.get("n"))
+    return CompletionRequest(
+        operation=gen_ai.TEXT_COMPLETION,
+        **server(arguments),
+        model=text(fields.get("model")),
+        stream=bool(fields.get("stream")),
+        choice_count=choice_count,
+        choices_due=(choice_count or 1) * _prompt_count(fields.get("prompt")),
+        max_tokens=integer(fields.get("max_tokens")),
+        temperature=number(fields.get("temperature")),
+        top_p=number(fields.get("top_p")),
+        top_k=integer(fields.get("top_k")),
+        frequency_penalty=number(fields.get("frequency_penalty")),
+        presence_penalty=number(fields.get("presence_penalty")),
+        stop_sequences=_stop_sequences(fields.get("stop")),
+        seed=integer(fields.get("seed")),
+    )
+
+
+def _prompt_count(prompt: Any) -> int:
+    # A list of token ids is one prompt; a list of texts, or of such lists, is several.
+    prompts = listed(prompt)
+    return len(prompts) if prompts and isinstance(prompts[0], str | list | tuple) else 1
+
+
+def completion_prompt(arguments: Arguments) -> Prompt:
+    """The prompts, as sent. Token ids are left out: their text is the server's to know."""
+    return Prompt(messages=said(body(arguments).get("prompt")))
+
+
+def said(texts: Any) -> tuple[Message, ...]:
+    """One text or several, each a user's message. What is no text is left out, and iterators are left alone."""
+    return tuple(
+        Message(role="user", parts=(Text(content),))
+        for content in ((texts,) if isinstance(texts, str) else listed(texts))
+        if text(content)
+    )
+
+
+def completion_response(result: Any, content: bool) -> Response:
+    """A complete answer."""
+    return chat_response(_as_chat(result), content)
+
+
+class CompletionFold(ChatFold):
+    """A streamed answer: chunks of the same shape as the whole, for all choices of all prompts in any order."""
+
+    def __init__(self, request: Request, content: bool) -> None:
+        due = request.choices_due if isinstance(request, CompletionRequest) else request.choice_count
+        super().__init__(replace(request, choice_count=due), content)
+
+    def add(self, chunk: Any) -> bool:
+        """Take in one chunk. True once there is text."""
+        return super().add(_as_chat(chunk))
+
+
+def _as_chat(record: Any) -> SimpleNamespace:
+    return SimpleNamespace(
+        id=field(record, "id"),
+        model=field(record, "model"),
+        usage=field(record, "usage"),
+        system_fingerprint=field(record, "system_fingerprint"),
+        choices=[_as_chat_choice(choice) for choice in listed(field(record, "choices"))],
+    )
+
+
+def _as_chat_choice(choice: Any) -> SimpleNamespace:
+    message = {"content": text(field(choice, "text"))}
+    return SimpleNamespace(
+        index=integer(field(choice, "index")) or 0,
+        finish_reason=text(field(choice, "finish_reason")),
+        message=message,
+        delta=message,
+    )
+
+
+COMPLETION: Final = Endpoint(
+    default=CompletionRequest(operation=gen_ai.TEXT_COMPLETION, provider=OPENAI),
+    request=completion_request,
+    prompt=completion_prompt,
+    response=completion_response,
+    fold=CompletionFold,
+    failure=failure,
+    unparsed=unparsed,
+)
+
+_MODULE: Final = "openai.resources.completions"
+
+ROWS: Final = (
+    Patch(module=_MODULE, target="Completions.create", endpoint=COMPLETION),
+    Patch(module=_MODULE, target="AsyncCompletions.create", endpoint=COMPLETION, awaits=True),
+)

@@ -1,0 +1,90 @@
+"""Embeddings: how their request and response read. Of the vectors, only the first one's length is looked at, and no text is recorded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_genai.endpoint import Endpoint, Patch
+from otel_genai.instrumentors.openai.request import body, failure, field, integer, text, unparsed
+from otel_genai.instrumentors.openai.response_items import listed
+from otel_genai.instrumentors.openai.server import OPENAI, server
+from otel_genai.operation import Prompt, Request, Response, Usage
+from otel_genai.semconv import gen_ai
+
+if TYPE_CHECKING:
+    from otel_genai.endpoint import Arguments
+
+_FLOAT32_BYTES: Final = 4
+
+
+def embedding_request(arguments: Arguments) -> Request:
+    """The request, without its content.
+
+    The client asks for base64 by itself where its caller named no format, and decodes it; that is its affair and not reported.
+    """
+    fields = body(arguments)
+    encoding_format = text(fields.get("encoding_format"))
+    return Request(
+        operation=gen_ai.EMBEDDINGS,
+        **server(arguments),
+        model=text(fields.get("model")),
+        encoding_formats=(encoding_format,) if encoding_format else None,
+        dimensions=integer(fields.get("dimensions")),
+    )
+
+
+def no_prompt(arguments: Arguments) -> Prompt:  # noqa: ARG001
+    """Nothing: the conventions have no content for embeddings."""
+    return Prompt()
+
+
+def embedding_response(result: Any, content: bool) -> Response:  # noqa: ARG001
+    """A complete answer."""
+    counted = integer(field(field(result, "usage"), "prompt_tokens"))
+    vectors = listed(field(result, "data"))
+    return Response(
+        model=text(field(result, "model")),
+        dimensions=_dimensions(field(vectors[0], "embedding")) if vectors else None,
+        usage=None if counted is None else Usage(input=counted),
+    )
+
+
+def _dimensions(vector: Any) -> int | None:
+    if isinstance(vector, str):
+        # Base64 is four characters for three bytes, its end padded with `=`.
+        return (len(vector) * 3 // 4 - vector.count("=", -2)) // _FLOAT32_BYTES or None
+    # Some servers answer with a vector a token: that list's length is not a dimension.
+    return len(vector) if listed(vector) and isinstance(vector[0], int | float) else None
+
+
+class Unstreamed:
+    """The fold of what no version of the client streams."""
+
+    def __init__(self, request: Request, content: bool) -> None:
+        pass
+
+    def add(self, chunk: Any) -> bool:  # noqa: ARG002
+        """Nothing is known of such a chunk."""
+        return False
+
+    def response(self) -> Response:
+        """Nothing."""
+        return Response()
+
+
+EMBEDDING: Final = Endpoint(
+    default=Request(operation=gen_ai.EMBEDDINGS, provider=OPENAI),
+    request=embedding_request,
+    prompt=no_prompt,
+    response=embedding_response,
+    fold=Unstreamed,
+    failure=failure,
+    unparsed=unparsed,
+)
+
+_MODULE: Final = "openai.resources.embeddings"
+
+ROWS: Final = (
+    Patch(module=_MODULE, target="Embeddings.create", endpoint=EMBEDDING),
+    Patch(module=_MODULE, target="AsyncEmbeddings.create", endpoint=EMBEDDING, awaits=True),
+)

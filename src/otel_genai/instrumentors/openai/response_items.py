@@ -1,0 +1,198 @@
+"""Items, of which the Responses API's input and output alike consist, into our messages. Dicts and the client's models are read alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_genai.instrumentors.openai.messages import _inline, _parsed
+from otel_genai.instrumentors.openai.request import field, text
+from otel_genai.operation import Blob, File, Message, Reasoning, Text, Tool, ToolCall, ToolCallResponse, Uri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from otel_genai.operation import Part
+
+# What the model asks the application to run, as against the tools that the server runs by itself.
+_CALLS: Final = frozenset(
+    {"function_call", "custom_tool_call", "computer_call", "local_shell_call", "shell_call", "apply_patch_call"}
+)
+_CALL_OUTPUTS: Final = frozenset({"function_call_output", "custom_tool_call_output"})
+
+
+def listed(value: Any) -> Sequence[Any]:
+    """The value if it is a list. Iterators are left alone: whoever reads one takes it from the request."""
+    return value if isinstance(value, list | tuple) else ()
+
+
+def kind(item: Any) -> str:
+    """An item's type; a message may come without."""
+    return text(field(item, "type")) or ("message" if text(field(item, "role")) else "")
+
+
+# ── whole items ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def turns(items: Any) -> tuple[Message, ...]:
+    """The conversation as sent, a message an item. What the server's own tools did is left out, and so are references."""
+    if isinstance(items, str):
+        return (Message(role="user", parts=(Text(items),)),)
+    return tuple(message for item in listed(items) for message in _turn(item))
+
+
+def _turn(item: Any) -> Iterator[Message]:
+    found = tuple(parts(item))
+    if kind(item) == "message":
+        yield Message(role=text(field(item, "role")) or "user", parts=found)
+    elif found:
+        yield Message(role="tool" if kind(item) in _CALL_OUTPUTS else "assistant", parts=found)
+
+
+def parts(item: Any) -> Iterator[Part]:
+    """What an item says; nothing if it is of a type that we have no word for."""
+    match kind(item):
+        case "message":
+            content = field(item, "content")
+            if text(content):
+                yield Text(content)
+            for piece in listed(content):
+                yield from _content_part(piece)
+        case "reasoning":
+            for name in ("summary", "content"):
+                for piece in listed(field(item, name)):
+                    thought = text(field(piece, "text"))
+                    if thought:
+                        yield Reasoning(thought)
+        case "function_call":
+            yield _call(item, _parsed(field(item, "arguments")))
+        case "custom_tool_call":
+            yield _call(item, field(item, "input"))  # free text by definition, also if it looks like JSON
+        case "function_call_output" | "custom_tool_call_output":
+            yield ToolCallResponse(response=_plain(field(item, "output")), id=text(field(item, "call_id")))
+
+
+def _call(item: Any, arguments: Any) -> ToolCall:
+    return ToolCall(name=text(field(item, "name")) or "", arguments=arguments, id=text(field(item, "call_id")))
+
+
+def _plain(output: Any) -> Any:
+    # A string, or a list of content parts that may be the client's models.
+    if isinstance(output, list | tuple):
+        return [_plain(item) for item in output]
+    to_dict = getattr(type(output), "to_dict", None)
+    return output if to_dict is None else to_dict(output)
+
+
+def _content_part(piece: Any) -> Iterator[Part]:
+    match field(piece, "type"):
+        case "input_text" | "output_text" | "text":
+            said = text(field(piece, "text"))
+            if said:
+                yield Text(said)
+        case "refusal":
+            refusal = text(field(piece, "refusal"))
+            if refusal:
+                yield Text(refusal)
+        case "input_image":
+            yield from _file(piece, "image", url=field(piece, "image_url"))
+        case "input_file":
+            yield from _file(piece, "document", url=field(piece, "file_url"), data=field(piece, "file_data"))
+        case "input_audio":
+            audio = field(piece, "input_audio")
+            data, form = text(field(audio, "data")), text(field(audio, "format"))
+            if data:
+                yield Blob(modality="audio", content=data, mime_type=f"audio/{form}" if form else None)
+
+
+def _file(piece: Any, modality: str, *, url: Any, data: Any = None) -> Iterator[Part]:
+    address, content, file_id = text(url), text(data), text(field(piece, "file_id"))
+    for inline in (address, content):
+        if inline and inline.startswith("data:"):
+            yield _inline(inline, modality)
+            return
+    if file_id:
+        yield File(modality=modality, file_id=file_id)
+    elif address:
+        yield Uri(modality=modality, uri=address)
+    elif content:
+        yield Blob(modality=modality, content=content)
+
+
+def tools(definitions: Any) -> tuple[Tool, ...]:
+    """The tools offered to the model, by name and type; tools of the server's own have no name but their type."""
+    return tuple(_tool(definition) for definition in listed(definitions))
+
+
+def _tool(definition: Any) -> Tool:
+    form = text(field(definition, "type")) or "function"
+    return Tool(name=text(field(definition, "name")) or form, type=form)
+
+
+def awaits_application(items: Iterable[Any]) -> bool:
+    """Whether the model has stopped for the application to run a tool: there is a call whose output is not there too."""
+    answered = {text(field(item, "call_id")) for item in items if kind(item).endswith("_output")}
+    return any(kind(item) in _CALLS and text(field(item, "call_id")) not in answered for item in items)
+
+
+# ── items in pieces ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Delta:
+    """One kind of event that carries a piece of generated output, and where the piece belongs."""
+
+    item: str = ""
+    """Type of the item; empty if the piece is not kept."""
+    name: str = ""
+    """The item's field."""
+    part: str = ""
+    """Type of the part in that field; empty if the field is a string."""
+    number: str = "content_index"
+    """The event's field that numbers the part."""
+    piece: str = "delta"
+    """The event's field that holds the piece."""
+
+
+DELTAS: Final = {
+    "response.output_text.delta": Delta("message", "content", "output_text"),
+    "response.refusal.delta": Delta("message", "content", "refusal"),
+    "response.reasoning_summary_text.delta": Delta("reasoning", "summary", "summary_text", "summary_index"),
+    "response.reasoning_text.delta": Delta("reasoning", "content", "reasoning_text"),
+    "response.function_call_arguments.delta": Delta("function_call", "arguments"),
+    "response.custom_tool_call_input.delta": Delta("custom_tool_call", "input"),
+    "response.mcp_call_arguments.delta": Delta(),
+    "response.code_interpreter_call_code.delta": Delta(),
+    "response.shell_call_command.delta": Delta(),
+    "response.image_generation_call.partial_image": Delta(piece="partial_image_b64"),
+    "response.audio.delta": Delta(),
+    "response.audio.transcript.delta": Delta(),
+}
+
+
+class ItemFold:
+    """One output item of a stream: as it was announced, its pieces since, and as it was when done."""
+
+    def __init__(self) -> None:
+        self.announced: Any = None
+        self.done: Any = None
+        self._pieces: dict[tuple[Delta, int], list[str]] = {}
+
+    def add(self, delta: Delta, index: int, piece: str) -> None:
+        """Take in one piece of part `index`."""
+        self._pieces.setdefault((delta, index), []).append(piece)
+
+    def item(self) -> Any:
+        """The item as far as it has been received."""
+        if self.done is not None or not self._pieces:
+            return self.announced if self.done is None else self.done
+        gathered: dict[str, Any] = {name: field(self.announced, name) for name in ("name", "call_id")}
+        for (delta, _), pieces in sorted(self._pieces.items(), key=lambda entry: entry[0][1]):
+            gathered["type"] = delta.item
+            received = "".join(pieces)
+            if delta.part:
+                part = {"type": delta.part, "refusal" if delta.part == "refusal" else "text": received}
+                gathered.setdefault(delta.name, []).append(part)
+            else:
+                gathered[delta.name] = received
+        return gathered
