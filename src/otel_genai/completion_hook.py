@@ -11,7 +11,19 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from otel_genai.operation import Blob, File, Prompt, Reasoning, Text, ToolCall, ToolCallResponse, Uri
+from otel_genai.operation import (
+    Blob,
+    Compaction,
+    File,
+    Prompt,
+    Reasoning,
+    ServerToolCall,
+    ServerToolCallResponse,
+    Text,
+    ToolCall,
+    ToolCallResponse,
+    Uri,
+)
 
 if TYPE_CHECKING:
     from otel_genai.operation import Message, Operation, Part
@@ -88,6 +100,12 @@ def _part(types: Any, part: Part) -> Any:
             return types.ToolCallRequestPart(part.arguments, part.name, part.id)
         case ToolCallResponse():
             return types.ToolCallResponsePart(part.response, part.id)
+        case ServerToolCall():
+            return types.ServerToolCallPart(part.name, part.call, part.id)
+        case ServerToolCallResponse():
+            return types.ServerToolCallResponsePart(part.response, part.id)
+        case Compaction():
+            return types.CompactionPart(part.id, part.content)
         case Blob():
             return types.BlobPart(part.mime_type, part.modality, b64decode(part.content))
         case File():

@@ -8,7 +8,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.operation import Blob, Reasoning, Text, ToolCall, ToolCallResponse, Uri
+from otel_genai.operation import (
+    Blob,
+    Compaction,
+    Reasoning,
+    ServerToolCall,
+    ServerToolCallResponse,
+    Text,
+    ToolCall,
+    ToolCallResponse,
+    Uri,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,6 +99,12 @@ def _with_text(part: Part, edit: Edit) -> Part:
             return replace(part, arguments=_leaves(part.arguments, edit))
         case ToolCallResponse():
             return replace(part, response=_leaves(part.response, edit))
+        case ServerToolCall():
+            return replace(part, call=_leaves(part.call, edit))
+        case ServerToolCallResponse():
+            return replace(part, response=_leaves(part.response, edit))
+        case Compaction() if part.content is not None:
+            return replace(part, content=edit(part.content))
         case Uri():
             return replace(part, uri=edit(part.uri))
         case _:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from otel_genai.operation import Prompt, Response
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
 
-    from otel_genai.operation import Failure, Prompt, Request, Response
+    from otel_genai.operation import Failure, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,25 @@ class Fold(Protocol):
         """What has been received so far. It may be asked for at any time, and is right for a stream cut anywhere."""
 
 
+class Unstreamed:
+    """The fold of what is never streamed."""
+
+    def __init__(self, request: Request, content: bool) -> None:
+        pass
+
+    def add(self, chunk: Any) -> bool:  # noqa: ARG002  # nothing is known of such a chunk
+        """False: nothing that one could name has begun."""
+        return False
+
+    def response(self) -> Response:
+        """Nothing."""
+        return Response()
+
+
+def _nothing(arguments: Arguments) -> Prompt:  # noqa: ARG001
+    return Prompt()
+
+
 def _never(result: Any) -> None:  # noqa: ARG001
     return None
 
@@ -45,14 +66,14 @@ class Endpoint:
     default: Request
     """What is reported if `request` cannot read the arguments."""
     request: Callable[[Arguments], Request]
-    prompt: Callable[[Arguments], Prompt]
-    """The content of the request. Called only if it is wanted, so that unwanted content is never built."""
     response: Callable[[Any, bool], Response]
     """(result, with content) → response."""
-    fold: Callable[[Request, bool], Fold]
-    """(request, with content) → a new fold for a streamed response."""
     failure: Callable[[BaseException, bool], Failure]
     """(error, with content) → failure. Without content, nothing of the error's message is repeated; keys never are."""
+    prompt: Callable[[Arguments], Prompt] = _nothing
+    """The content of the request. Called only if it is wanted, so that unwanted content is never built."""
+    fold: Callable[[Request, bool], Fold] = Unstreamed
+    """(request, with content) → a new fold for a streamed response."""
     unparsed: Callable[[Any], Any | None] = _never
     """The HTTP response within a result that the application parses by itself; `None` if the result is the parsed answer.
 

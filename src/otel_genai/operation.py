@@ -87,7 +87,43 @@ class Uri:
     mime_type: str | None = None
 
 
-Part = Text | Reasoning | ToolCall | ToolCallResponse | Blob | File | Uri
+@dataclass(frozen=True, slots=True)
+class ServerToolCall:
+    """A tool that the provider runs by itself: what it was asked to do. `call` has a `type`, and is the provider's otherwise."""
+
+    name: str
+    call: Mapping[str, Any]
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerToolCallResponse:
+    """What a tool of the provider's own came to. `response` has a `type`, and is the provider's otherwise."""
+
+    response: Mapping[str, Any]
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Compaction:
+    """Here the provider replaced the conversation so far by a shorter account, which it may keep to itself."""
+
+    id: str | None = None
+    content: str | None = None
+
+
+Part = (
+    Text
+    | Reasoning
+    | ToolCall
+    | ToolCallResponse
+    | ServerToolCall
+    | ServerToolCallResponse
+    | Blob
+    | File
+    | Uri
+    | Compaction
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +186,11 @@ class Request:
     service_tier: str | None = None
     conversation_id: str | None = None
     previous_response_id: str | None = None
+    response_id: str | None = None
+    """Of the response that is fetched."""
+    prompt_name: str | None = None
+    """Of a prompt template that the provider keeps."""
+    prompt_version: str | None = None
     stream_cursor: str | None = None
     """Where a response that is fetched as a stream continues."""
     encoding_formats: tuple[str, ...] | None = None

@@ -5,7 +5,18 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.operation import Blob, File, Reasoning, Text, ToolCall, ToolCallResponse, Uri
+from otel_genai.operation import (
+    Blob,
+    Compaction,
+    File,
+    Reasoning,
+    ServerToolCall,
+    ServerToolCallResponse,
+    Text,
+    ToolCall,
+    ToolCallResponse,
+    Uri,
+)
 from otel_genai.semconv import gen_ai, general, openai, otel_genai
 from otel_genai.semconv.metrics import Measure
 
@@ -29,7 +40,10 @@ _REQUEST_ROWS: Final = (
     ("seed", gen_ai.REQUEST_SEED),
     ("reasoning_level", gen_ai.REQUEST_REASONING_LEVEL),
     ("previous_response_id", gen_ai.REQUEST_PREVIOUS_RESPONSE_ID),
+    ("response_id", gen_ai.RESPONSE_ID),
     ("stream_cursor", gen_ai.REQUEST_STREAM_CURSOR),
+    ("prompt_name", gen_ai.PROMPT_NAME),
+    ("prompt_version", gen_ai.PROMPT_VERSION),
     ("encoding_formats", gen_ai.REQUEST_ENCODING_FORMATS),
 )
 _RESPONSE_ROWS: Final = (
@@ -189,6 +203,14 @@ def _part(part: Part) -> dict[str, Any]:
             return _given({"type": "tool_call", "id": part.id, "name": part.name, "arguments": part.arguments})
         case ToolCallResponse():
             return _given({"type": "tool_call_response", "id": part.id}) | {"response": _cleaned(part.response)}
+        case ServerToolCall():
+            return _given({"type": "server_tool_call", "id": part.id, "name": part.name, "server_tool_call": part.call})
+        case ServerToolCallResponse():
+            return _given(
+                {"type": "server_tool_call_response", "id": part.id, "server_tool_call_response": part.response}
+            )
+        case Compaction():
+            return _given({"type": "compaction", "id": part.id, "content": part.content})
         case Blob():
             return _given(
                 {"type": "blob", "mime_type": part.mime_type, "modality": part.modality, "content": part.content}

@@ -9,6 +9,8 @@ from typing import Final
 OPERATION_NAME: Final = "gen_ai.operation.name"
 PROVIDER_NAME: Final = "gen_ai.provider.name"
 OUTPUT_TYPE: Final = "gen_ai.output.type"
+PROMPT_NAME: Final = "gen_ai.prompt.name"
+PROMPT_VERSION: Final = "gen_ai.prompt.version"
 CONVERSATION_ID: Final = "gen_ai.conversation.id"
 CONVERSATION_COMPACTED: Final = "gen_ai.conversation.compacted"
 EMBEDDINGS_DIMENSION_COUNT: Final = "gen_ai.embeddings.dimension.count"

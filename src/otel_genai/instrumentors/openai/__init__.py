@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from otel_genai.endpoint import Carrier, Reply
 from otel_genai.instrumentors import Instrumentor
-from otel_genai.instrumentors.openai import chat
+from otel_genai.instrumentors.openai import audio, chat, completions, embeddings, images, moderations, responses
 from otel_genai.instrumentors.openai.server import served_model
 
 
@@ -19,6 +19,12 @@ class OpenAIInstrumentor(Instrumentor):
     requires: ClassVar = ("openai >= 1.40",)
     rows: ClassVar = (
         *chat.ROWS,
+        *responses.ROWS,
+        *completions.ROWS,
+        *embeddings.ROWS,
+        *images.ROWS,
+        *audio.ROWS,
+        *moderations.ROWS,
         # Builds each attempt's request for both clients, from a copy of the caller's headers.
         Carrier(
             module="openai._base_client",

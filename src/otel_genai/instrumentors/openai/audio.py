@@ -6,10 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.endpoint import Endpoint, Patch
-from otel_genai.instrumentors.openai.completions import said
-from otel_genai.instrumentors.openai.images import media_usage
+from otel_genai.instrumentors.openai.messages import said
 from otel_genai.instrumentors.openai.request import body, failure, field, number, text, unparsed
 from otel_genai.instrumentors.openai.server import OPENAI, server
+from otel_genai.instrumentors.openai.usage import media_usage
 from otel_genai.operation import Message, Prompt, Request, Response, Text
 from otel_genai.semconv import gen_ai
 

@@ -13,10 +13,12 @@ from otel_genai.instrumentors.openai.request import (
     integer,
     number,
     text,
+    texts,
     unparsed,
 )
 from otel_genai.instrumentors.openai.server import OPENAI, server
-from otel_genai.operation import Prompt, Request, Response, Usage
+from otel_genai.instrumentors.openai.usage import chat_usage
+from otel_genai.operation import Prompt, Request, Response
 from otel_genai.semconv import gen_ai
 
 if TYPE_CHECKING:
@@ -47,20 +49,12 @@ def chat_request(arguments: Arguments) -> Request:
         top_k=integer(fields.get("top_k")),
         frequency_penalty=number(fields.get("frequency_penalty")),
         presence_penalty=number(fields.get("presence_penalty")),
-        stop_sequences=_stop_sequences(fields.get("stop")),
+        stop_sequences=texts(fields.get("stop")),
         seed=integer(fields.get("seed")),
         output_type=_output_type(fields),
         reasoning_level=text(fields.get("reasoning_effort")),
         service_tier=text(fields.get("service_tier")),
     )
-
-
-def _stop_sequences(stop: Any) -> tuple[str, ...] | None:
-    if isinstance(stop, str):
-        return (stop,)
-    if isinstance(stop, list | tuple):
-        return tuple(sequence for sequence in stop if isinstance(sequence, str))
-    return None
 
 
 def _output_type(fields: Mapping[str, Any]) -> str | None:
@@ -83,26 +77,10 @@ def chat_response(result: Any, content: bool) -> Response:
         id=text(field(result, "id")),
         model=text(field(result, "model")),
         finish_reasons=tuple(text(choice.finish_reason) or _MISSING for choice in choices),
-        usage=usage(field(result, "usage")),
+        usage=chat_usage(field(result, "usage")),
         service_tier=text(field(result, "service_tier")),
         system_fingerprint=text(field(result, "system_fingerprint")),
         messages=tuple(answer(choice.message, choice.finish_reason) for choice in choices) if content else (),
-    )
-
-
-def usage(counts: Any) -> Usage | None:
-    """Tokens as the server counted them; `None` if it did not."""
-    if counts is None:
-        return None
-    # OpenAI's word for what was written to the cache, and vLLM's.
-    written = ("cache_write_tokens", "created_cache_tokens")
-    prompt, completion = field(counts, "prompt_tokens_details"), field(counts, "completion_tokens_details")
-    return Usage(
-        input=integer(field(counts, "prompt_tokens")),
-        output=integer(field(counts, "completion_tokens")),
-        cache_read=integer(field(prompt, "cached_tokens")),
-        cache_write=next((count for name in written if (count := integer(field(prompt, name))) is not None), None),
-        reasoning=integer(field(completion, "reasoning_tokens")),
     )
 
 
@@ -140,7 +118,7 @@ class ChatFold:
             id=text(field(named, "id")),
             model=text(field(named, "model")),
             finish_reasons=tuple(reason or _MISSING for _, reason in sorted(self._finish_reasons.items())),
-            usage=usage(self._usage),
+            usage=chat_usage(self._usage),
             # Said on the first chunk by some servers, on the last by others.
             service_tier=text(field(self._latest, "service_tier")) or text(field(self._first, "service_tier")),
             system_fingerprint=text(field(self._latest, "system_fingerprint"))
@@ -172,7 +150,14 @@ CHAT: Final = Endpoint(
 
 _MODULE: Final = "openai.resources.chat.completions"
 
+# Where `parse` was before it came here, and where it calls nothing of the above.
+_BETA_MODULE: Final = "openai.resources.beta.chat.completions"
+
 ROWS: Final = (
     Patch(module=_MODULE, target="Completions.create", endpoint=CHAT),
     Patch(module=_MODULE, target="AsyncCompletions.create", endpoint=CHAT, awaits=True),
+    Patch(module=_MODULE, target="Completions.parse", endpoint=CHAT, optional=True),
+    Patch(module=_MODULE, target="AsyncCompletions.parse", endpoint=CHAT, awaits=True, optional=True),
+    Patch(module=_BETA_MODULE, target="Completions.parse", endpoint=CHAT),
+    Patch(module=_BETA_MODULE, target="AsyncCompletions.parse", endpoint=CHAT, awaits=True),
 )

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.endpoint import Endpoint, Patch
-from otel_genai.instrumentors.openai.chat import ChatFold, _stop_sequences, chat_response
-from otel_genai.instrumentors.openai.request import body, failure, field, integer, number, text, unparsed
-from otel_genai.instrumentors.openai.response_items import listed
+from otel_genai.instrumentors.openai.chat import ChatFold, chat_response
+from otel_genai.instrumentors.openai.messages import said
+from otel_genai.instrumentors.openai.request import body, failure, field, integer, listed, number, text, texts, unparsed
 from otel_genai.instrumentors.openai.server import OPENAI, server
-from otel_genai.operation import Message, Prompt, Request, Text
+from otel_genai.operation import Prompt, Request
 from otel_genai.semconv import gen_ai
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def completion_request(arguments: Arguments) -> CompletionRequest:
         top_k=integer(fields.get("top_k")),
         frequency_penalty=number(fields.get("frequency_penalty")),
         presence_penalty=number(fields.get("presence_penalty")),
-        stop_sequences=_stop_sequences(fields.get("stop")),
+        stop_sequences=texts(fields.get("stop")),
         seed=integer(fields.get("seed")),
     )
 
@@ -57,15 +57,6 @@ def _prompt_count(prompt: Any) -> int:
 def completion_prompt(arguments: Arguments) -> Prompt:
     """The prompts, as sent. Token ids are left out: their text is the server's to know."""
     return Prompt(messages=said(body(arguments).get("prompt")))
-
-
-def said(texts: Any) -> tuple[Message, ...]:
-    """One text or several, each a user's message. What is no text is left out, and iterators are left alone."""
-    return tuple(
-        Message(role="user", parts=(Text(content),))
-        for content in ((texts,) if isinstance(texts, str) else listed(texts))
-        if text(content)
-    )
 
 
 def completion_response(result: Any, content: bool) -> Response:

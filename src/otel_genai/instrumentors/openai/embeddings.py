@@ -1,14 +1,13 @@
-"""Embeddings: how their request and response read. Of the vectors, only the first one's length is looked at, and no text is recorded."""
+"""Embeddings: how their request and response read. Of the vectors only the first one's length is looked at; texts are not recorded."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.endpoint import Endpoint, Patch
-from otel_genai.instrumentors.openai.request import body, failure, field, integer, text, unparsed
-from otel_genai.instrumentors.openai.response_items import listed
+from otel_genai.instrumentors.openai.request import body, failure, field, integer, listed, text, unparsed
 from otel_genai.instrumentors.openai.server import OPENAI, server
-from otel_genai.operation import Prompt, Request, Response, Usage
+from otel_genai.operation import Request, Response, Usage
 from otel_genai.semconv import gen_ai
 
 if TYPE_CHECKING:
@@ -33,11 +32,6 @@ def embedding_request(arguments: Arguments) -> Request:
     )
 
 
-def no_prompt(arguments: Arguments) -> Prompt:  # noqa: ARG001
-    """Nothing: the conventions have no content for embeddings."""
-    return Prompt()
-
-
 def embedding_response(result: Any, content: bool) -> Response:  # noqa: ARG001
     """A complete answer."""
     counted = integer(field(field(result, "usage"), "prompt_tokens"))
@@ -57,27 +51,10 @@ def _dimensions(vector: Any) -> int | None:
     return len(vector) if listed(vector) and isinstance(vector[0], int | float) else None
 
 
-class Unstreamed:
-    """The fold of what no version of the client streams."""
-
-    def __init__(self, request: Request, content: bool) -> None:
-        pass
-
-    def add(self, chunk: Any) -> bool:  # noqa: ARG002
-        """Nothing is known of such a chunk."""
-        return False
-
-    def response(self) -> Response:
-        """Nothing."""
-        return Response()
-
-
 EMBEDDING: Final = Endpoint(
     default=Request(operation=gen_ai.EMBEDDINGS, provider=OPENAI),
     request=embedding_request,
-    prompt=no_prompt,
     response=embedding_response,
-    fold=Unstreamed,
     failure=failure,
     unparsed=unparsed,
 )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.endpoint import Endpoint, Patch
-from otel_genai.instrumentors.openai.completions import said
-from otel_genai.instrumentors.openai.request import body, failure, field, integer, text, unparsed
-from otel_genai.instrumentors.openai.response_items import listed
-from otel_genai.instrumentors.openai.responses import usage
+from otel_genai.instrumentors.openai.messages import said
+from otel_genai.instrumentors.openai.request import body, failure, field, integer, listed, text, unparsed
 from otel_genai.instrumentors.openai.server import OPENAI, server
+from otel_genai.instrumentors.openai.usage import media_usage
 from otel_genai.operation import Message, Prompt, Request, Response, Uri, Usage
 from otel_genai.semconv import gen_ai
 
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from otel_genai.endpoint import Arguments
 
 _OUTPUT_TYPE: Final = "image"
-_MODALITIES: Final = ("text", "image", "audio")
 
 
 def image_request(arguments: Arguments) -> Request:
@@ -55,24 +52,6 @@ def _pictures(data: Any) -> Iterator[Message]:
         # Some servers put the picture itself where its address belongs.
         if url and not url.startswith("data:"):
             yield Message(role="assistant", parts=(Uri(modality="image", uri=url),), finish_reason="stop")
-
-
-def media_usage(counts: Any) -> Usage | None:
-    """Tokens as the server counted them; `None` if it did not, or counted something else than tokens."""
-    counted = usage(counts)
-    if counted is None or counted.input is counted.output is None:
-        return None
-    # Images are counted in `…_tokens_details`, audio in `…_token_details`.
-    return replace(
-        counted,
-        input_by_modality=_by_modality(field(counts, "input_tokens_details") or field(counts, "input_token_details")),
-        output_by_modality=_by_modality(field(counts, "output_tokens_details")),
-    )
-
-
-def _by_modality(details: Any) -> dict[str, int] | None:
-    counts = {modality: integer(field(details, f"{modality}_tokens")) for modality in _MODALITIES}
-    return {modality: count for modality, count in counts.items() if count is not None} or None
 
 
 class ImageFold:

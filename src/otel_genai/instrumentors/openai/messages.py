@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.instrumentors.openai.request import field, text
+from otel_genai.instrumentors.openai.request import field, listed, text, texts
 from otel_genai.operation import Blob, File, Message, Reasoning, Text, Tool, ToolCall, ToolCallResponse, Uri
 
 if TYPE_CHECKING:
@@ -19,11 +19,14 @@ _FINISH_REASONS: Final = {"tool_calls": "tool_call", "function_call": "tool_call
 _REASONING_FIELDS: Final = ("reasoning_content", "reasoning")
 
 
+def said(value: Any) -> tuple[Message, ...]:
+    """One text or several, each a user's message. What is no text is left out."""
+    return tuple(Message(role="user", parts=(Text(content),)) for content in texts(value) or () if content)
+
+
 def turns(messages: Any) -> tuple[Message, ...]:
-    """The conversation as sent. An iterator is left alone: whoever reads it takes it from the request."""
-    if not isinstance(messages, list | tuple):
-        return ()
-    return tuple(_turn(message) for message in messages)
+    """The conversation as sent."""
+    return tuple(_turn(message) for message in listed(messages))
 
 
 def _turn(message: Any) -> Message:
@@ -39,10 +42,11 @@ def _turn(message: Any) -> Message:
 
 def answer(message: Any, finish_reason: str | None) -> Message:
     """One choice of a complete answer."""
-    return Message(role="assistant", parts=tuple(_parts(message)), finish_reason=_finish_reason(finish_reason))
+    return Message(role="assistant", parts=tuple(_parts(message)), finish_reason=finish_reason_of(finish_reason))
 
 
-def _finish_reason(reason: str | None) -> str:
+def finish_reason_of(reason: str | None) -> str:
+    """The message's word for why a choice ended; `error` if it should have and did not."""
     return "error" if reason is None else _FINISH_REASONS.get(reason, reason)
 
 
@@ -53,12 +57,10 @@ def _parts(message: Any) -> Iterator[Part]:
             yield Reasoning(reasoning)
             break
     content = field(message, "content")
-    if isinstance(content, str):
-        if content:
-            yield Text(content)
-    elif isinstance(content, list | tuple):
-        for item in content:
-            yield from _content_part(item)
+    if text(content):
+        yield Text(content)
+    for item in listed(content):
+        yield from _content_part(item)
     refusal = text(field(message, "refusal"))
     if refusal:
         yield Text(refusal)
@@ -70,7 +72,7 @@ def _content_part(item: Any) -> Iterator[Part]:
     kind = field(item, "type")
     value = field(item, kind) if isinstance(kind, str) else None
     match kind:
-        case "text" | "refusal" if text(value):
+        case "text" | "refusal" if isinstance(value, str):
             yield Text(value)
         case "image_url" if text(field(value, "url")):
             yield _image(field(value, "url"))
@@ -79,16 +81,18 @@ def _content_part(item: Any) -> Iterator[Part]:
         case "file" if text(field(value, "file_id")):
             yield File(modality="document", file_id=field(value, "file_id"))
         case "file" if text(field(value, "file_data")):
-            yield _inline(field(value, "file_data"), "document")
+            yield inline(field(value, "file_data"), "document")
 
 
 def _image(url: str) -> Part:
-    return _inline(url, "image") if url.startswith("data:") else Uri(modality="image", uri=url)
+    return inline(url, "image") if url.startswith("data:") else Uri(modality="image", uri=url)
 
 
-def _inline(url: str, modality: str) -> Blob:
-    # data:image/png;base64,iVBOR…
-    head, _, content = url.partition(",")
+def inline(data: str, modality: str) -> Blob:
+    """Data that came with the message: a data URL (`data:image/png;base64,iVBOR…`), or base64 alone."""
+    if not data.startswith("data:"):
+        return Blob(modality=modality, content=data)
+    head, _, content = data.partition(",")
     mime_type = head.removeprefix("data:").partition(";")[0]
     return Blob(modality=modality, content=content, mime_type=mime_type or None)
 
@@ -98,12 +102,13 @@ def _tool_call(call: Any) -> ToolCall:
     arguments = field(function, "arguments")
     return ToolCall(
         name=text(field(function, "name")) or "",
-        arguments=_parsed(field(function, "input") if arguments is None else arguments),
+        arguments=parsed(field(function, "input") if arguments is None else arguments),
         id=text(field(call, "id")),
     )
 
 
-def _parsed(arguments: Any) -> Any:
+def parsed(arguments: Any) -> Any:
+    """A tool call's arguments: JSON as what it says, anything else as it is."""
     # A stream that was cut leaves half an object: better its text than nothing.
     try:
         return json.loads(arguments)
@@ -113,9 +118,7 @@ def _parsed(arguments: Any) -> Any:
 
 def tools(definitions: Any) -> tuple[Tool, ...]:
     """The tools offered to the model, by name and type."""
-    if not isinstance(definitions, list | tuple):
-        return ()
-    return tuple(_tool(definition) for definition in definitions)
+    return tuple(_tool(definition) for definition in listed(definitions))
 
 
 def _tool(definition: Any) -> Tool:
@@ -157,7 +160,7 @@ class AnswerFold:
         if self._text:
             parts.append(Text("".join(self._text)))
         parts += [call.part() for _, call in sorted(self._calls.items())]
-        return Message(role="assistant", parts=tuple(parts), finish_reason=_finish_reason(finish_reason))
+        return Message(role="assistant", parts=tuple(parts), finish_reason=finish_reason_of(finish_reason))
 
 
 class _CallFold:
@@ -175,4 +178,4 @@ class _CallFold:
             self._arguments.append(call.function.arguments or "")
 
     def part(self) -> ToolCall:
-        return ToolCall(name=self._name, arguments=_parsed("".join(self._arguments)), id=self._id)
+        return ToolCall(name=self._name, arguments=parsed("".join(self._arguments)), id=self._id)

@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.endpoint import Endpoint, Patch
-from otel_genai.instrumentors.openai.completions import said
-from otel_genai.instrumentors.openai.embeddings import Unstreamed
-from otel_genai.instrumentors.openai.messages import turns
-from otel_genai.instrumentors.openai.request import body, failure, field, text, unparsed
-from otel_genai.instrumentors.openai.response_items import listed
+from otel_genai.instrumentors.openai.messages import said, turns
+from otel_genai.instrumentors.openai.request import body, failure, field, listed, text, unparsed
 from otel_genai.instrumentors.openai.server import OPENAI, server
 from otel_genai.operation import Blob, Message, Prompt, Request, Response
 from otel_genai.semconv import gen_ai
@@ -45,7 +42,6 @@ MODERATION: Final = Endpoint(
     request=moderation_request,
     prompt=moderation_prompt,
     response=moderation_response,
-    fold=Unstreamed,
     failure=failure,
     unparsed=unparsed,
 )

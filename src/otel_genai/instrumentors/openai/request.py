@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_genai.operation import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from otel_genai.endpoint import Arguments
 
@@ -32,6 +32,18 @@ def integer(value: Any) -> int | None:
 def number(value: Any) -> float | None:
     """The value if it is a number."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def listed(value: Any) -> Sequence[Any]:
+    """The value if it is a list. Iterators are left alone: whoever reads one takes it from the request."""
+    return value if isinstance(value, list | tuple) else ()
+
+
+def texts(value: Any) -> tuple[str, ...] | None:
+    """One string or several, as the client takes stop sequences; `None` if it is neither."""
+    if isinstance(value, str):
+        return (value,)
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list | tuple) else None
 
 
 def field(record: Any, name: str) -> Any:

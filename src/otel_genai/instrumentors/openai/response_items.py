@@ -5,12 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.instrumentors.openai.messages import _inline, _parsed
-from otel_genai.instrumentors.openai.request import field, text
-from otel_genai.operation import Blob, File, Message, Reasoning, Text, Tool, ToolCall, ToolCallResponse, Uri
+from otel_genai.instrumentors.openai.messages import inline, parsed
+from otel_genai.instrumentors.openai.request import field, listed, text
+from otel_genai.operation import (
+    Blob,
+    Compaction,
+    File,
+    Message,
+    Reasoning,
+    ServerToolCall,
+    ServerToolCallResponse,
+    Text,
+    Tool,
+    ToolCall,
+    ToolCallResponse,
+    Uri,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from otel_genai.operation import Part
 
@@ -18,12 +31,15 @@ if TYPE_CHECKING:
 _CALLS: Final = frozenset(
     {"function_call", "custom_tool_call", "computer_call", "local_shell_call", "shell_call", "apply_patch_call"}
 )
+# Tools that the server runs by itself → what they were asked, and what they came to. Pictures are left out.
+_SERVER_TOOLS: Final = {
+    "web_search_call": (("action",), ()),
+    "file_search_call": (("queries",), ("results",)),
+    "code_interpreter_call": (("code", "container_id"), ("outputs",)),
+    "mcp_call": (("server_label", "name", "arguments"), ("output", "error")),
+    "image_generation_call": ((), ()),
+}
 _CALL_OUTPUTS: Final = frozenset({"function_call_output", "custom_tool_call_output"})
-
-
-def listed(value: Any) -> Sequence[Any]:
-    """The value if it is a list. Iterators are left alone: whoever reads one takes it from the request."""
-    return value if isinstance(value, list | tuple) else ()
 
 
 def kind(item: Any) -> str:
@@ -35,7 +51,7 @@ def kind(item: Any) -> str:
 
 
 def turns(items: Any) -> tuple[Message, ...]:
-    """The conversation as sent, a message an item. What the server's own tools did is left out, and so are references."""
+    """The conversation as sent, a message an item. References to items that the server keeps are left out."""
     if isinstance(items, str):
         return (Message(role="user", parts=(Text(items),)),)
     return tuple(message for item in listed(items) for message in _turn(item))
@@ -65,11 +81,27 @@ def parts(item: Any) -> Iterator[Part]:
                     if thought:
                         yield Reasoning(thought)
         case "function_call":
-            yield _call(item, _parsed(field(item, "arguments")))
+            yield _call(item, parsed(field(item, "arguments")))
         case "custom_tool_call":
             yield _call(item, field(item, "input"))  # free text by definition, also if it looks like JSON
         case "function_call_output" | "custom_tool_call_output":
             yield ToolCallResponse(response=_plain(field(item, "output")), id=text(field(item, "call_id")))
+        case "compaction":
+            yield Compaction(id=text(field(item, "id")))  # the account itself is encrypted
+        case tool if tool in _SERVER_TOOLS:
+            yield from _server_tool(item, tool)
+
+
+def _server_tool(item: Any, form: str) -> Iterator[Part]:
+    tool, item_id = form.removesuffix("_call"), text(field(item, "id"))
+    asked, answered = ({name: _plain(field(item, name)) for name in names} for names in _SERVER_TOOLS[form])
+    yield ServerToolCall(name=text(field(item, "name")) or tool, call=_told(tool, asked), id=item_id)
+    if any(value is not None for value in answered.values()):
+        yield ServerToolCallResponse(response=_told(tool, answered), id=item_id)
+
+
+def _told(tool: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": tool, **{name: value for name, value in fields.items() if value is not None}}
 
 
 def _call(item: Any, arguments: Any) -> ToolCall:
@@ -107,16 +139,16 @@ def _content_part(piece: Any) -> Iterator[Part]:
 
 def _file(piece: Any, modality: str, *, url: Any, data: Any = None) -> Iterator[Part]:
     address, content, file_id = text(url), text(data), text(field(piece, "file_id"))
-    for inline in (address, content):
-        if inline and inline.startswith("data:"):
-            yield _inline(inline, modality)
+    for candidate in (address, content):
+        if candidate and candidate.startswith("data:"):
+            yield inline(candidate, modality)
             return
     if file_id:
         yield File(modality=modality, file_id=file_id)
     elif address:
         yield Uri(modality=modality, uri=address)
     elif content:
-        yield Blob(modality=modality, content=content)
+        yield inline(content, modality)
 
 
 def tools(definitions: Any) -> tuple[Tool, ...]:

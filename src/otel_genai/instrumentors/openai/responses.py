@@ -6,12 +6,13 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.endpoint import Endpoint, Patch
-from otel_genai.instrumentors.openai.messages import _finish_reason
+from otel_genai.instrumentors.openai.messages import finish_reason_of
 from otel_genai.instrumentors.openai.request import (
     body,
     failure,
     field,
     integer,
+    listed,
     number,
     text,
     unparsed,
@@ -21,13 +22,13 @@ from otel_genai.instrumentors.openai.response_items import (
     ItemFold,
     awaits_application,
     kind,
-    listed,
     parts,
     tools,
     turns,
 )
 from otel_genai.instrumentors.openai.server import OPENAI, server
-from otel_genai.operation import Message, Prompt, Request, Response, Text, Usage
+from otel_genai.instrumentors.openai.usage import response_usage
+from otel_genai.operation import Message, Prompt, Request, Response, Text
 from otel_genai.semconv import gen_ai
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def create_request(arguments: Arguments) -> Request:
         service_tier=text(fields.get("service_tier")),
         conversation_id=text(conversation) or text(field(conversation, "id")),
         previous_response_id=text(fields.get("previous_response_id")),
+        prompt_name=text(field(fields.get("prompt"), "id")),
+        prompt_version=text(field(fields.get("prompt"), "version")),
     )
 
 
@@ -94,14 +97,10 @@ def fetch_request(arguments: Arguments) -> Request:
     return _request(
         gen_ai.FETCH_RESPONSE,
         arguments,
+        response_id=text(arguments.args[0] if arguments.args else arguments.kwargs.get("response_id")),
         stream=bool(arguments.kwargs.get("stream")),
         stream_cursor=None if cursor is None else str(cursor),
     )
-
-
-def no_prompt(_: Arguments) -> Prompt:
-    """Whoever fetches a response asks the model nothing."""
-    return Prompt()
 
 
 # ── responses ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -123,7 +122,7 @@ def _created(result: Any, items: Sequence[Any], reason: str | None, content: boo
         conversation_id=text(field(field(result, "conversation"), "id")),
         compacted=any(kind(item) == "compaction" for item in items),
         finish_reasons=() if reason is None else (reason,),
-        usage=usage(field(result, "usage")),
+        usage=response_usage(field(result, "usage")),
         service_tier=text(field(result, "service_tier")),
         messages=_answer(items, reason) if content else (),
     )
@@ -152,7 +151,7 @@ def compacted(result: Any, content: bool) -> Response:  # noqa: ARG001  # what i
         id=text(field(result, "id")),
         model=text(field(result, "model")),
         compacted=result is not None,
-        usage=usage(field(result, "usage")),
+        usage=response_usage(field(result, "usage")),
         service_tier=text(field(result, "service_tier")),
     )
 
@@ -173,21 +172,7 @@ def _answer(items: Sequence[Any], reason: str | None) -> tuple[Message, ...]:
     said = tuple(part for item in items for part in parts(item))
     if not said and reason in {None, _MISSING}:
         return ()
-    return (Message(role="assistant", parts=said, finish_reason=None if reason is None else _finish_reason(reason)),)
-
-
-def usage(counts: Any) -> Usage | None:
-    """Tokens as the server counted them; `None` if it did not."""
-    if counts is None:
-        return None
-    read, written = field(counts, "input_tokens_details"), field(counts, "output_tokens_details")
-    return Usage(
-        input=integer(field(counts, "input_tokens")),
-        output=integer(field(counts, "output_tokens")),
-        cache_read=integer(field(read, "cached_tokens")),
-        cache_write=integer(field(read, "cache_write_tokens")),
-        reasoning=integer(field(written, "reasoning_tokens")),
-    )
+    return (Message(role="assistant", parts=said, finish_reason=None if reason is None else finish_reason_of(reason)),)
 
 
 # ── streams ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -263,25 +248,17 @@ def _position(chunk: Any) -> int:
 
 
 def _endpoint(
-    request: Callable[[Arguments], Request],
-    prompt: Callable[[Arguments], Prompt],
-    response: Callable[[Any, bool], Response],
-    operation: str = gen_ai.CHAT,
+    request: Callable[[Arguments], Request], response: Callable[[Any, bool], Response], **others: Any
 ) -> Endpoint:
-    return Endpoint(
-        default=Request(operation=operation, provider=OPENAI, api=_API),
-        request=request,
-        prompt=prompt,
-        response=response,
-        fold=ResponseFold,
-        failure=failure,
-        unparsed=unparsed,
-    )
+    return Endpoint(request=request, response=response, fold=ResponseFold, failure=failure, unparsed=unparsed, **others)
 
 
-CREATE: Final = _endpoint(create_request, create_prompt, created)
-FETCH: Final = _endpoint(fetch_request, no_prompt, fetched, gen_ai.FETCH_RESPONSE)
-COMPACT: Final = _endpoint(create_request, create_prompt, compacted)
+_CHAT: Final = Request(operation=gen_ai.CHAT, provider=OPENAI, api=_API)
+_FETCH: Final = Request(operation=gen_ai.FETCH_RESPONSE, provider=OPENAI, api=_API)
+
+CREATE: Final = _endpoint(create_request, created, default=_CHAT, prompt=create_prompt)
+FETCH: Final = _endpoint(fetch_request, fetched, default=_FETCH)
+COMPACT: Final = _endpoint(create_request, compacted, default=_CHAT, prompt=create_prompt)
 
 # The modules that define the classes: the packages above them load lazily, and to look there would be an import for our sake.
 # `stream` goes through `create` or `retrieve`, `parse` does not; the beta surface is classes of its own.
