@@ -21,7 +21,7 @@ from otel_genai.semconv import gen_ai, general, openai, otel_genai
 from otel_genai.semconv.metrics import Measure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping
 
     from otel_genai.operation import Message, Operation, Part, Request, Response, Usage
 
@@ -253,42 +253,56 @@ def _clean(text: str) -> str:
 # ── measurements ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def measurements(operation: Operation) -> Iterator[tuple[Measure, float, Attributes]]:
-    """(measure, value, attributes) for all that the operation lets one measure; unknown values are left out, never zero."""
+_EVERYTHING: Final = frozenset(Measure)
+_BY_MODALITY: Final = (
+    (Measure.INPUT_TOKENS_BY_MODALITY, "input", "input_by_modality"),
+    (Measure.OUTPUT_TOKENS_BY_MODALITY, "output", "output_by_modality"),
+    (Measure.CACHE_READ_TOKENS_BY_MODALITY, "cache_read", None),
+    (Measure.CACHE_WRITE_TOKENS_BY_MODALITY, "cache_write", None),
+    (Measure.REASONING_TOKENS_BY_MODALITY, "reasoning", None),
+)
+"""(measure, total, its breakdown)"""
+
+
+def measurements(
+    operation: Operation, wanted: Container[Measure] = _EVERYTHING
+) -> Iterator[tuple[Measure, float, Attributes]]:
+    """(measure, value, attributes) for all that is wanted and known; what is unknown is left out, never zero."""
     request, response, timing = operation.request, operation.response, operation.timing
-    common = creation_attributes(request)
+    attributes = creation_attributes(request)
     if response.model is not None:
-        common[gen_ai.RESPONSE_MODEL] = response.model
+        attributes[gen_ai.RESPONSE_MODEL] = response.model
 
-    if timing.time_to_first_chunk is not None:
-        yield Measure.TIME_TO_FIRST_CHUNK, timing.time_to_first_chunk, common
-    for earlier, later in pairwise(timing.chunks):
-        yield Measure.TIME_PER_OUTPUT_CHUNK, later - earlier, common
+    if timing.chunks:
+        if timing.time_to_first_chunk is not None and Measure.TIME_TO_FIRST_CHUNK in wanted:
+            yield Measure.TIME_TO_FIRST_CHUNK, timing.time_to_first_chunk, attributes
+        if Measure.TIME_PER_OUTPUT_CHUNK in wanted:
+            for earlier, later in pairwise(timing.chunks):
+                yield Measure.TIME_PER_OUTPUT_CHUNK, later - earlier, attributes
 
-    refined = common.copy()
-    if response.service_tier is not None:
-        refined[openai.RESPONSE_SERVICE_TIER] = response.service_tier
-    if response.system_fingerprint is not None:
-        refined[openai.RESPONSE_SYSTEM_FINGERPRINT] = response.system_fingerprint
-    failed = {general.ERROR_TYPE: operation.failure.type} if operation.failure is not None else {}
-    yield Measure.DURATION, timing.duration, refined | failed
+    if response.service_tier is not None or response.system_fingerprint is not None:
+        attributes = attributes.copy()  # those of the chunks do not have these
+        if response.service_tier is not None:
+            attributes[openai.RESPONSE_SERVICE_TIER] = response.service_tier
+        if response.system_fingerprint is not None:
+            attributes[openai.RESPONSE_SYSTEM_FINGERPRINT] = response.system_fingerprint
+    if Measure.DURATION in wanted:
+        failed = {general.ERROR_TYPE: operation.failure.type} if operation.failure is not None else None
+        yield Measure.DURATION, timing.duration, attributes | failed if failed else attributes
     if response.usage is not None:
-        yield from _token_measurements(response.usage, refined)
+        yield from _token_measurements(response.usage, attributes, wanted)
 
 
-def _token_measurements(usage: Usage, attributes: Attributes) -> Iterator[tuple[Measure, float, Attributes]]:
-    if usage.input is not None:
+def _token_measurements(
+    usage: Usage, attributes: Attributes, wanted: Container[Measure]
+) -> Iterator[tuple[Measure, float, Attributes]]:
+    if usage.input is not None and Measure.INPUT_TOKENS in wanted:
         yield Measure.INPUT_TOKENS, usage.input, attributes
-    if usage.output is not None:
+    if usage.output is not None and Measure.OUTPUT_TOKENS in wanted:
         yield Measure.OUTPUT_TOKENS, usage.output, attributes
-    for measure, total, by_modality in (
-        (Measure.INPUT_TOKENS_BY_MODALITY, usage.input, usage.input_by_modality),
-        (Measure.OUTPUT_TOKENS_BY_MODALITY, usage.output, usage.output_by_modality),
-        (Measure.CACHE_READ_TOKENS_BY_MODALITY, usage.cache_read, None),
-        (Measure.CACHE_WRITE_TOKENS_BY_MODALITY, usage.cache_write, None),
-        (Measure.REASONING_TOKENS_BY_MODALITY, usage.reasoning, None),
-    ):
-        counts = by_modality or {gen_ai.UNKNOWN_MODALITY: total or 0}
-        for modality, count in counts.items():
-            if count:
-                yield measure, count, {**attributes, gen_ai.TOKEN_MODALITY: modality}
+    for measure, total, breakdown in _BY_MODALITY:
+        if measure in wanted:
+            counts = breakdown and getattr(usage, breakdown)
+            for modality, count in (counts or {gen_ai.UNKNOWN_MODALITY: getattr(usage, total)}).items():
+                if count:
+                    yield measure, count, {**attributes, gen_ai.TOKEN_MODALITY: modality}

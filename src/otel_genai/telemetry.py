@@ -19,10 +19,9 @@ from otel_genai.semconv import gen_ai
 from otel_genai.semconv.metrics import LATEST, Kind, Measure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry.context import Context
-    from opentelemetry.util.types import AttributeValue
 
     from otel_genai.config import Config
     from otel_genai.operation import Operation, Request
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     Observer = Callable[[Operation, trace.SpanContext], None]
     Instrument = metrics.Counter | metrics.Histogram
+    Sinks = dict[Measure, list[tuple[Callable[..., None], Mapping[str, str]]]]
 
 _SPAN_KIND: Final = {
     Side.CLIENT: trace.SpanKind.CLIENT,
@@ -82,11 +82,12 @@ class Telemetry:
         self._closed = False
         self._tracer = trace.get_tracer(scope, version, tracer_provider, LATEST.schema_url)
         self._logger = _logs.get_logger(scope, version, logger_provider, LATEST.schema_url)
-        self._instruments = [
+        rows = [
             row
             for vintage in config.vintages
             for row in _instruments(vintage, metrics.get_meter(scope, version, meter_provider, vintage.schema_url))
         ]
+        self._sinks = {inference: _sinks(rows, inference=inference) for inference in (True, False)}
 
     def close(self) -> None:
         """Begin nothing from now on. What has begun is still reported."""
@@ -202,21 +203,20 @@ class Telemetry:
             )
 
     def _measure(self, context: Context, operation: Operation) -> None:
-        inference = operation.request.operation in gen_ai.INFERENCE
-        sinks: dict[Measure, list[tuple[Metric, Instrument]]] = {}
-        for metric, instrument in self._instruments:
-            if metric.inference in {None, inference}:
-                sinks.setdefault(metric.measure, []).append((metric, instrument))
-        for measure, value, attributes in render.measurements(operation):
-            for metric, instrument in sinks.get(measure, ()):
-                _write(instrument, value, {**attributes, **metric.attributes}, context)
+        sinks = self._sinks[operation.request.operation in gen_ai.INFERENCE]
+        for measure, value, attributes in render.measurements(operation, sinks):
+            for write, fixed in sinks[measure]:
+                write(value, {**attributes, **fixed} if fixed else attributes, context)
 
 
-def _write(instrument: Instrument, value: float, attributes: Mapping[str, AttributeValue], context: Context) -> None:
-    if isinstance(instrument, metrics.Counter):
-        instrument.add(value, attributes, context)
-    else:
-        instrument.record(value, attributes, context)
+def _sinks(rows: Sequence[tuple[Metric, Instrument]], *, inference: bool) -> Sinks:
+    # What is to be written of an operation, so that a call has only to walk it.
+    sinks: Sinks = {}
+    for metric, instrument in rows:
+        if metric.inference in {None, inference}:
+            write = instrument.add if isinstance(instrument, metrics.Counter) else instrument.record
+            sinks.setdefault(metric.measure, []).append((write, metric.attributes))
+    return sinks
 
 
 def _instruments(vintage: Vintage, meter: metrics.Meter) -> list[tuple[Metric, Instrument]]:

@@ -7,7 +7,7 @@ histogram by counters. A vintage is a table; whoever writes metrics walks the ro
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 from typing import TYPE_CHECKING, Final
 
 from otel_genai.semconv import gen_ai
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Measure(Enum):
+class Measure(StrEnum):
     """What can be measured of one operation, before any convention names it."""
 
     DURATION = auto()

@@ -11,7 +11,9 @@ from otel_genai.instrumentors.openai.request import (
     failure,
     field,
     integer,
+    listed,
     number,
+    parameters,
     text,
     texts,
     unparsed,
@@ -32,34 +34,39 @@ _MISSING: Final = "error"
 _OUTPUT_TYPES: Final = {"text": "text", "json_object": "json", "json_schema": "json"}
 
 
+# The client's parameter → our field, and how it is read. Of two names for one field the later wins.
+_PARAMETERS: Final = {
+    "model": ("model", text),
+    "stream": ("stream", bool),
+    "n": ("choice_count", integer),
+    "max_tokens": ("max_tokens", integer),
+    "max_completion_tokens": ("max_tokens", integer),
+    "temperature": ("temperature", number),
+    "top_p": ("top_p", number),
+    "top_k": ("top_k", integer),
+    "frequency_penalty": ("frequency_penalty", number),
+    "presence_penalty": ("presence_penalty", number),
+    "stop": ("stop_sequences", texts),
+    "seed": ("seed", integer),
+    "reasoning_effort": ("reasoning_level", text),
+    "service_tier": ("service_tier", text),
+}
+
+
 def chat_request(arguments: Arguments) -> Request:
     """The request, without its content."""
     fields = body(arguments)
-    max_tokens = integer(fields.get("max_completion_tokens"))
     return Request(
         operation=gen_ai.CHAT,
-        **server(arguments),
-        model=text(fields.get("model")),
         api=_API,
-        stream=bool(fields.get("stream")),
-        choice_count=integer(fields.get("n")),
-        max_tokens=integer(fields.get("max_tokens")) if max_tokens is None else max_tokens,
-        temperature=number(fields.get("temperature")),
-        top_p=number(fields.get("top_p")),
-        top_k=integer(fields.get("top_k")),
-        frequency_penalty=number(fields.get("frequency_penalty")),
-        presence_penalty=number(fields.get("presence_penalty")),
-        stop_sequences=texts(fields.get("stop")),
-        seed=integer(fields.get("seed")),
         output_type=_output_type(fields),
-        reasoning_level=text(fields.get("reasoning_effort")),
-        service_tier=text(fields.get("service_tier")),
+        **server(arguments),
+        **parameters(fields, _PARAMETERS),
     )
 
 
 def _output_type(fields: Mapping[str, Any]) -> str | None:
-    modalities = fields.get("modalities")
-    if isinstance(modalities, list | tuple) and "audio" in modalities:
+    if "audio" in listed(fields.get("modalities")):
         return "speech"
     return _OUTPUT_TYPES.get(field(fields.get("response_format"), "type"))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_genai.operation import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from otel_genai.endpoint import Arguments
 
@@ -55,6 +55,12 @@ def body(arguments: Arguments) -> Mapping[str, Any]:
     """The fields of the request as the server gets them: `extra_body` wins over arguments."""
     extra = arguments.kwargs.get("extra_body")
     return {**arguments.kwargs, **extra} if isinstance(extra, dict) else arguments.kwargs
+
+
+def parameters(fields: Mapping[str, Any], table: Mapping[str, tuple[str, Callable[[Any], Any]]]) -> dict[str, Any]:
+    """Our fields of those parameters that were given; `table` is parameter → (field, how it is read), in order of precedence."""
+    read = {name: (field, convert(fields[name])) for name, (field, convert) in table.items() if name in fields}
+    return {field: value for field, value in read.values() if value is not None}
 
 
 def unparsed(result: Any) -> Any | None:

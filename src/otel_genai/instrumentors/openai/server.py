@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypedDict
+from weakref import WeakKeyDictionary
 
 from otel_genai.instrumentors.openai.request import text
 
@@ -67,10 +67,21 @@ class Server(TypedDict):
     server_port: int | None
 
 
+# (base URL, server) of the clients that were used: a base URL takes longer to read than all the rest of a request.
+_known: WeakKeyDictionary[Any, tuple[Any, Server]] = WeakKeyDictionary()
+
+
 def server(arguments: Arguments) -> Server:
     """Who is asked by a call of one of the client's resources."""
     client: Any = arguments.instance._client  # the one way to a resource's client, since 1.0
     url = client.base_url
+    known = _known.get(client)
+    if known is None or known[0] is not url:
+        known = _known[client] = (url, _server(client, url))
+    return known[1]
+
+
+def _server(client: Any, url: Any) -> Server:
     port = url.port or _DEFAULT_PORTS.get(url.scheme)
     return Server(
         provider=_AZURE if _is_azure(type(client)) else provider(url.host, port, url.path),
@@ -84,7 +95,6 @@ def _is_azure(client: type[Any]) -> bool:
     return any(base.__name__ == "BaseAzureClient" for base in client.__mro__)
 
 
-@lru_cache
 def provider(host: str, port: int | None, path: str) -> str:
     """`gen_ai.provider.name` of the server at a base URL."""
     labels = host.lower().split(".")
