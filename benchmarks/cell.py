@@ -10,8 +10,7 @@ import argparse
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import openai
@@ -23,6 +22,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 CHUNKS = 200
 CONCURRENT = 100

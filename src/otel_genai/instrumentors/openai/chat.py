@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_genai.endpoint import Endpoint, Patch
 from otel_genai.instrumentors.openai.messages import AnswerFold, answer, tools, turns
 from otel_genai.instrumentors.openai.request import (
+    Parameters,
     body,
     failure,
     field,
@@ -34,8 +35,7 @@ _MISSING: Final = "error"
 _OUTPUT_TYPES: Final = {"text": "text", "json_object": "json", "json_schema": "json"}
 
 
-# The client's parameter → our field, and how it is read. Of two names for one field the later wins.
-_PARAMETERS: Final = {
+_PARAMETERS: Final[Parameters] = {
     "model": ("model", text),
     "stream": ("stream", bool),
     "n": ("choice_count", integer),

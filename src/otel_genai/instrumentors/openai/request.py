@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from otel_genai.endpoint import Arguments
 
+Parameters = dict[str, tuple[str, "Callable[[Any], Any]"]]
+"""The client's parameter → our field, and how it is read. Of two names for one field the later wins."""
+
 _KEY: Final = re.compile(r"\bsk-[\w*.\-]+")
 _WORD: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 
@@ -57,8 +60,8 @@ def body(arguments: Arguments) -> Mapping[str, Any]:
     return {**arguments.kwargs, **extra} if isinstance(extra, dict) else arguments.kwargs
 
 
-def parameters(fields: Mapping[str, Any], table: Mapping[str, tuple[str, Callable[[Any], Any]]]) -> dict[str, Any]:
-    """Our fields of those parameters that were given; `table` is parameter → (field, how it is read), in order of precedence."""
+def parameters(fields: Mapping[str, Any], table: Parameters) -> dict[str, Any]:
+    """Our fields of those parameters that were given"""
     read = {name: (field, convert(fields[name])) for name, (field, convert) in table.items() if name in fields}
     return {field: value for field, value in read.values() if value is not None}
 
