@@ -68,7 +68,7 @@ def chat_request(arguments: Arguments) -> Request:
 def _output_type(fields: Mapping[str, Any]) -> str | None:
     if "audio" in listed(fields.get("modalities")):
         return "speech"
-    return _OUTPUT_TYPES.get(field(fields.get("response_format"), "type"))
+    return _OUTPUT_TYPES.get(text(field(fields.get("response_format"), "type")) or "")
 
 
 def chat_prompt(arguments: Arguments) -> Prompt:
@@ -111,11 +111,12 @@ class ChatFold:
         if getattr(chunk, "usage", None) is not None:
             self._usage = chunk.usage
         for choice in chunk.choices or ():
-            self._finish_reasons[choice.index] = choice.finish_reason or self._finish_reasons.get(choice.index)
+            index = integer(choice.index) or 0  # some servers leave it out
+            self._finish_reasons[index] = choice.finish_reason or self._finish_reasons.get(index)
             if not self._begun:
                 self._begun = _carries_output(choice.delta)
             if self._answers is not None:
-                self._answers.setdefault(choice.index, AnswerFold()).add(choice.delta)
+                self._answers.setdefault(index, AnswerFold()).add(choice.delta)
         return self._begun
 
     def response(self) -> Response:

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_genai.endpoint import Endpoint, Patch
 from otel_genai.instrumentors.openai.chat import ChatFold, chat_response
 from otel_genai.instrumentors.openai.messages import said
-from otel_genai.instrumentors.openai.request import body, failure, field, integer, listed, number, text, texts, unparsed
+from otel_genai.instrumentors.openai.request import (
+    Parameters,
+    body,
+    failure,
+    field,
+    integer,
+    listed,
+    number,
+    parameters,
+    text,
+    texts,
+    unparsed,
+)
 from otel_genai.instrumentors.openai.server import OPENAI, server
 from otel_genai.operation import Prompt, Request
 from otel_genai.semconv import gen_ai
@@ -17,6 +29,21 @@ from otel_genai.semconv import gen_ai
 if TYPE_CHECKING:
     from otel_genai.endpoint import Arguments
     from otel_genai.operation import Response
+
+
+_PARAMETERS: Final[Parameters] = {
+    "model": ("model", text),
+    "stream": ("stream", bool),
+    "n": ("choice_count", integer),
+    "max_tokens": ("max_tokens", integer),
+    "temperature": ("temperature", number),
+    "top_p": ("top_p", number),
+    "top_k": ("top_k", integer),
+    "frequency_penalty": ("frequency_penalty", number),
+    "presence_penalty": ("presence_penalty", number),
+    "stop": ("stop_sequences", texts),
+    "seed": ("seed", integer),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,22 +56,11 @@ class CompletionRequest(Request):
 def completion_request(arguments: Arguments) -> CompletionRequest:
     """The request, without its content. `suffix` and `echo` are part of the content, and the conventions have no word for `best_of`."""
     fields = body(arguments)
-    choice_count = integer(fields.get("n"))
     return CompletionRequest(
         operation=gen_ai.TEXT_COMPLETION,
+        choices_due=(integer(fields.get("n")) or 1) * _prompt_count(fields.get("prompt")),
         **server(arguments),
-        model=text(fields.get("model")),
-        stream=bool(fields.get("stream")),
-        choice_count=choice_count,
-        choices_due=(choice_count or 1) * _prompt_count(fields.get("prompt")),
-        max_tokens=integer(fields.get("max_tokens")),
-        temperature=number(fields.get("temperature")),
-        top_p=number(fields.get("top_p")),
-        top_k=integer(fields.get("top_k")),
-        frequency_penalty=number(fields.get("frequency_penalty")),
-        presence_penalty=number(fields.get("presence_penalty")),
-        stop_sequences=texts(fields.get("stop")),
-        seed=integer(fields.get("seed")),
+        **parameters(fields, _PARAMETERS),
     )
 
 

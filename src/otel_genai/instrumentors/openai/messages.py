@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.instrumentors.openai.request import field, listed, text, texts
+from otel_genai.instrumentors.openai.request import field, integer, listed, text, texts
 from otel_genai.operation import Blob, File, Message, Reasoning, Text, Tool, ToolCall, ToolCallResponse, Uri
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _parts(message: Any) -> Iterator[Part]:
     refusal = text(field(message, "refusal"))
     if refusal:
         yield Text(refusal)
-    for call in field(message, "tool_calls") or ():
+    for call in listed(field(message, "tool_calls")):
         yield _tool_call(call)
 
 
@@ -145,8 +145,12 @@ class AnswerFold:
             piece = text(field(delta, name))
             if piece:
                 self._text.append(piece)
-        for call in field(delta, "tool_calls") or ():
-            self._calls.setdefault(call.index, _CallFold()).add(call)
+        for call in listed(field(delta, "tool_calls")):
+            index = integer(call.index)
+            if index is None:
+                # Some servers leave it out: what brings an id is a new call, what brings none belongs to the last.
+                index = len(self._calls) if text(call.id) else max(self._calls, default=0)
+            self._calls.setdefault(index, _CallFold()).add(call)
 
     def __bool__(self) -> bool:
         """Whether anything was received but the role: an answer that never began is not one."""

@@ -61,9 +61,9 @@ def body(arguments: Arguments) -> Mapping[str, Any]:
 
 
 def parameters(fields: Mapping[str, Any], table: Parameters) -> dict[str, Any]:
-    """Our fields of those parameters that were given"""
-    read = {name: (field, convert(fields[name])) for name, (field, convert) in table.items() if name in fields}
-    return {field: value for field, value in read.values() if value is not None}
+    """Our fields of those parameters that were given in a form that can be read."""
+    read = ((ours, convert(fields[theirs])) for theirs, (ours, convert) in table.items() if theirs in fields)
+    return {ours: value for ours, value in read if value is not None}
 
 
 def unparsed(result: Any) -> Any | None:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_genai.endpoint import Endpoint, Patch
 from otel_genai.instrumentors.openai.messages import finish_reason_of
 from otel_genai.instrumentors.openai.request import (
+    Parameters,
     body,
     failure,
     field,
     integer,
     listed,
     number,
+    parameters,
     text,
     unparsed,
 )
@@ -40,6 +42,16 @@ _API: Final = "responses"
 _MISSING: Final = "error"
 # The client's formats → the conventions' modality.
 _OUTPUT_TYPES: Final = {"text": "text", "json_object": "json", "json_schema": "json"}
+_PARAMETERS: Final[Parameters] = {
+    "model": ("model", text),
+    "stream": ("stream", bool),
+    "max_output_tokens": ("max_tokens", integer),
+    "temperature": ("temperature", number),
+    "top_p": ("top_p", number),
+    "top_k": ("top_k", integer),
+    "service_tier": ("service_tier", text),
+    "previous_response_id": ("previous_response_id", text),
+}
 # Why a response is incomplete → the word that chat completions have for it.
 _INCOMPLETE: Final = {"max_output_tokens": "length"}
 
@@ -58,17 +70,10 @@ def create_request(arguments: Arguments) -> Request:
     return _request(
         gen_ai.CHAT,
         arguments,
-        model=text(fields.get("model")),
-        stream=bool(fields.get("stream")),
-        max_tokens=integer(fields.get("max_output_tokens")),
-        temperature=number(fields.get("temperature")),
-        top_p=number(fields.get("top_p")),
-        top_k=integer(fields.get("top_k")),
+        **parameters(fields, _PARAMETERS),
         output_type=_output_type(fields),
         reasoning_level=text(field(fields.get("reasoning"), "effort")),
-        service_tier=text(fields.get("service_tier")),
         conversation_id=text(conversation) or text(field(conversation, "id")),
-        previous_response_id=text(fields.get("previous_response_id")),
         prompt_name=text(field(fields.get("prompt"), "id")),
         prompt_version=text(field(fields.get("prompt"), "version")),
     )
