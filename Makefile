@@ -6,7 +6,7 @@ ENGINES := .venv-engines
 PIN := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=$(CURDIR)/constraints/dev.txt
 OLDER_OPENAI := 1.40 2.54
 
-.PHONY: help demo test test-matrix test-engines check format bench clean
+.PHONY: help demo test test-matrix test-engines check format docs bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -63,6 +63,9 @@ check: $(VENV)/dev ## Lint, format, types, architecture
 format: $(VENV)/dev ## Format and apply lint's own fixes
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
+
+docs: $(VENV)/dev ## Make the tables of docs/ anew out of the code
+	$(VENV)/bin/python tests/documentation.py
 
 bench: $(VENV)/dev ## Measure what calls and start-up cost
 	$(VENV)/bin/python benchmarks/calls.py

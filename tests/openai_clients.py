@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import openai
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from opentelemetry.sdk.trace import ReadableSpan
 
     from scripted_server import ScriptedServer
+
+VERSION = tuple(map(int, openai.__version__.split(".")[:2]))
+NOT_GIVEN: Any = getattr(openai, "omit", openai.NOT_GIVEN)
+"""The client's word for a parameter that is not given."""
+# What the application sees in mid-stream. Before 3.0 the client let its HTTP client's own errors through.
+_HTTP: Any = None if VERSION >= (3, 0) else importlib.import_module("httpx")
+BROKEN: type[Exception] = _HTTP.RemoteProtocolError if _HTTP else openai.APIConnectionError
+"""… of a connection that breaks."""
+STALLED: type[Exception] = _HTTP.ReadTimeout if _HTTP else openai.APITimeoutError
+"""… of a server that says nothing for longer than the client waits."""
+NO_RESPONSES = "this version of the client has no Responses API"
 
 CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 USER: list[Any] = [{"role": "user", "content": "Say hello."}]
@@ -28,6 +43,19 @@ def async_client(server: ScriptedServer | str, **options: Any) -> openai.AsyncOp
     """A client for `async with`."""
     url = server if isinstance(server, str) else server.url
     return openai.AsyncOpenAI(base_url=url, api_key="sk-secret", **{"max_retries": 0, **options})
+
+
+def arguments(call: Callable[..., Any], **parameters: Any) -> dict[str, Any]:
+    """Arguments for a call of the client; parameters that came with later versions go in `extra_body`, which is their way then."""
+    known = inspect.signature(call).parameters
+    later = {name: value for name, value in parameters.items() if name not in known}
+    given = {name: value for name, value in parameters.items() if name in known}
+    return {**given, "extra_body": {**given.get("extra_body", {}), **later}} if later else given
+
+
+def error_type(error: type[BaseException]) -> str:
+    """The class of an error as it is reported."""
+    return f"{error.__module__}.{error.__qualname__}"
 
 
 def attributes(span: ReadableSpan) -> dict[str, Any]:

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
-
-import jsonschema
-
-from recorded import attribute
 
 # ── what the server says ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -115,21 +109,10 @@ ANSWERED = {
 STREAMED = ANSWERED | {"gen_ai.request.stream": True}
 CUT_SHORT = BASIC | NAMED | {"gen_ai.request.stream": True, "gen_ai.response.finish_reasons": ("error",)}
 
-_SCHEMAS = Path(__file__).parent / "schemas"
-
-
-def valid(span: Any, name: str, schema: str) -> Any:
-    """Content on a span, which must be as the conventions' schema says."""
-    found = json.loads(attribute(span, name))
-    jsonschema.validate(found, json.loads((_SCHEMAS / schema).read_text()))
-    return found
-
-
-def output(span: Any) -> Any:
-    """The answer on a span."""
-    return valid(span, "gen_ai.output.messages", "gen-ai-output-messages.json")
-
-
-def said(*parts: dict[str, Any], finish_reason: str) -> list[dict[str, Any]]:
-    """An answer as it is reported."""
-    return [{"role": "assistant", "parts": list(parts), "finish_reason": finish_reason}]
+SEARCHED = {
+    "type": "server_tool_call",
+    "id": "ws_1",
+    "name": "web_search",
+    "server_tool_call": {"type": "web_search", "action": {"type": "search", "query": "x"}},
+}
+"""The part of an answer that tells of `SEARCH`."""

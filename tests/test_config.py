@@ -103,9 +103,9 @@ def test_an_argument_wins_over_the_environment() -> None:
 
 
 def test_arguments_that_cannot_be_used_are_refused() -> None:
-    with pytest.raises(ValueError, match="^redact= takes a function from text to text$"):
+    with pytest.raises(ValueError, match=r"^redact= takes a function from text to text$"):
         Config.from_environment({}, redact="x")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="^completion_hook= takes an object with a method on_completion$"):
+    with pytest.raises(ValueError, match=r"^completion_hook= takes an object with a method on_completion$"):
         Config.from_environment({}, completion_hook=print)  # type: ignore[arg-type]
 
 

@@ -12,47 +12,19 @@ import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 
 import otel_genai
+from openai_clients import NOT_GIVEN, async_client, attributes, client
 from otel_genai.endpoint import Arguments
-from otel_genai.instrumentors.openai import OpenAIInstrumentor, embeddings
+from otel_genai.instrumentors.openai import embeddings
 from recorded import Recorded, attribute
-from scripted_server import Answer, ScriptedServer, scripted
+from scripted_server import Answer, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MODEL = "text-embedding-3-small"
-NOT_GIVEN: Any = getattr(openai, "omit", openai.NOT_GIVEN)
 # Older clients decode by numpy, and ask for base64 only where there is one.
 DECODES = find_spec("numpy") is not None or hasattr(openai, "omit")
 VECTORS = [[0.5, -0.25, 1.0, 0.125, 2.0], [1.0, 2.0, 3.0, 4.0, 5.0]]
-
-
-@pytest.fixture
-def instrumented(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
-    rows = dict.fromkeys((*OpenAIInstrumentor.rows, *embeddings.ROWS))
-    monkeypatch.setattr(OpenAIInstrumentor, "rows", tuple(rows))
-    otel_genai.instrument(**recorded.providers)
-    yield recorded
-    otel_genai.uninstrument()
-
-
-@pytest.fixture
-def _content(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_AND_EVENT")
-
-
-@pytest.fixture
-def capturing(_content: None, instrumented: Recorded) -> Recorded:
-    return instrumented
-
-
-def client(server: ScriptedServer) -> openai.OpenAI:
-    return openai.OpenAI(base_url=server.url, api_key="sk-secret", max_retries=0)
-
-
-def attributes(span: Any) -> dict[str, Any]:
-    """All attributes but those that differ from run to run."""
-    return {name: value for name, value in span.attributes.items() if name != "server.port"}
 
 
 def encoded(vector: list[float]) -> str:
@@ -104,7 +76,7 @@ def test_a_call(instrumented: Recorded) -> None:
 
 async def test_an_async_call(instrumented: Recorded) -> None:
     with scripted(answer(*VECTORS)) as server:
-        async with openai.AsyncOpenAI(base_url=server.url, api_key="sk-secret", max_retries=0) as app:
+        async with async_client(server) as app:
             result = await app.embeddings.create(model=MODEL, input=["a", "b"])
     assert [item.embedding for item in result.data] == VECTORS
     assert attributes(instrumented.span()) == ANSWERED

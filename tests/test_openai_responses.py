@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
-from openai.resources.responses.responses import Responses
 from opentelemetry.trace import SpanKind, StatusCode
 from pydantic import BaseModel
 
-from openai_clients import async_client, attributes, client
-from otel_genai.instrumentors.openai import OpenAIInstrumentor, responses
+from captured import answered, content, without_content
+from openai_clients import NO_RESPONSES, NOT_GIVEN, async_client, attributes, client
+from otel_genai.instrumentors.openai import responses
 from recorded import attribute
 from scripted_responses import (
     ANSWERED,
@@ -28,9 +28,7 @@ from scripted_responses import (
     STREAMED,
     THOUGHT,
     USAGE,
-    output,
     response,
-    said,
     under_way,
 )
 from scripted_server import Answer, scripted
@@ -38,14 +36,7 @@ from scripted_server import Answer, scripted
 if TYPE_CHECKING:
     from recorded import Recorded
 
-
-NOT_GIVEN: Any = getattr(openai, "omit", openai.NOT_GIVEN)
-
-
-@pytest.fixture(autouse=True)
-def _rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rows of this surface, whether or not the instrumentor's table has them."""
-    monkeypatch.setattr(OpenAIInstrumentor, "rows", tuple(dict.fromkeys((*OpenAIInstrumentor.rows, *responses.ROWS))))
+Responses: Any = pytest.importorskip("openai.resources.responses.responses", reason=NO_RESPONSES).Responses
 
 
 # ── whole calls ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -133,6 +124,16 @@ def test_sentinels_of_the_client_are_no_parameters(instrumented: Recorded) -> No
     assert attributes(instrumented.span()) == ANSWERED
 
 
+def test_a_template_of_the_servers_is_named_and_its_variables_are_not(instrumented: Recorded) -> None:
+    template: Any = {"id": "pmpt_1", "version": "2", "variables": {"name": "secret"}}
+    with scripted(Answer(response())) as server:
+        client(server).responses.create(model="gpt-4o", prompt=template)
+        client(server).responses.create(model="gpt-4o", prompt={"id": "pmpt_1"})
+    versioned, latest = instrumented.spans(2)
+    assert attributes(versioned) == ANSWERED | {"gen_ai.prompt.name": "pmpt_1", "gen_ai.prompt.version": "2"}
+    assert attributes(latest) == ANSWERED | {"gen_ai.prompt.name": "pmpt_1"}
+
+
 def test_the_conversation_is_the_one_that_the_server_names(instrumented: Recorded) -> None:
     with scripted(Answer(response(conversation={"id": "conv_new"}))) as server:
         client(server).responses.create(model="gpt-4o", input="Hi", conversation="conv_asked")
@@ -194,7 +195,7 @@ def test_a_raw_response_is_read_along(capturing: Recorded) -> None:
         assert raw.parse().output_text == "Hello!"
     span = capturing.span()
     assert {name: attributes(span)[name] for name in ANSWERED} == ANSWERED
-    assert output(span) == said({"type": "text", "content": "Hello!"}, finish_reason="stop")
+    assert content(span, "output.messages") == answered("Hello!", finish_reason="stop")
 
 
 def test_compaction_by_the_server_is_reported(capturing: Recorded) -> None:
@@ -218,9 +219,8 @@ def test_parse_is_one_span(capturing: Recorded) -> None:
         answer = client(server).responses.parse(model="gpt-4o", input="Hi", text_format=Greeting)
     assert answer.output_parsed == Greeting(word="Hello")
     span = capturing.span()
-    found = {name: value for name, value in attributes(span).items() if "messages" not in name}
-    assert found == ANSWERED | {"gen_ai.output.type": "json"}
-    assert output(span) == said({"type": "text", "content": '{"word": "Hello"}'}, finish_reason="stop")
+    assert without_content(span) == ANSWERED | {"gen_ai.output.type": "json"}
+    assert content(span, "output.messages") == answered('{"word": "Hello"}', finish_reason="stop")
 
 
 async def test_parse_async(instrumented: Recorded) -> None:
@@ -248,8 +248,7 @@ async def test_compact(capturing: Recorded) -> None:
             await asynchronous.responses.compact(model="gpt-4o", input="Hi", previous_response_id="resp_1")
         assert [received.path for received in server.received] == ["/v1/responses/compact"] * 2
     for span in capturing.spans(2):
-        found = {name: value for name, value in attributes(span).items() if name != "gen_ai.input.messages"}
-        assert found == {
+        assert without_content(span) == {
             **BASIC,
             "gen_ai.request.previous_response.id": "resp_1",
             "gen_ai.response.id": "resp_2",
@@ -300,10 +299,8 @@ def test_a_fetch_has_the_status_and_the_answer_but_no_tokens(capturing: Recorded
         client(server).responses.retrieve("resp_1")
     span = capturing.span()
     assert (span.name, span.kind) == ("fetch_response", SpanKind.CLIENT)
-    found = attributes(span)
-    del found["gen_ai.output.messages"]
-    assert found == FETCHED
-    assert output(span) == said({"type": "text", "content": "Hello!"}, finish_reason="stop")
+    assert without_content(span) == FETCHED
+    assert content(span, "output.messages") == answered("Hello!", finish_reason="stop")
     assert capturing.metrics().keys() == {"gen_ai.client.operation.duration"}
     assert capturing.events() == []
 
@@ -322,9 +319,10 @@ def test_a_fetch_as_a_stream_names_its_cursor(capturing: Recorded) -> None:
         stream = client(server).responses.retrieve("resp_1", stream=True, starting_after=5)
         assert isinstance(stream, openai.Stream)
         assert len(list(stream)) == 5
-    found = attributes(capturing.span())
-    del found["gen_ai.output.messages"]
-    assert found == FETCHED | {"gen_ai.request.stream": True, "gen_ai.request.stream_cursor": "5"}
+    assert without_content(capturing.span()) == FETCHED | {
+        "gen_ai.request.stream": True,
+        "gen_ai.request.stream_cursor": "5",
+    }
 
 
 def test_a_fetched_stream_that_is_left_has_the_status_that_it_had(instrumented: Recorded) -> None:
@@ -338,9 +336,18 @@ def test_a_fetched_stream_that_is_left_has_the_status_that_it_had(instrumented: 
     assert attributes(instrumented.span()) == expected
 
 
-def test_a_fetch_of_what_is_not_there(instrumented: Recorded) -> None:
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_fetch_of_what_is_not_there_names_what_was_sought(instrumented: Recorded, stream: Any) -> None:
     with scripted(Answer({"error": {"code": "not_found"}}, status=404)) as server, pytest.raises(openai.NotFoundError):
-        client(server).responses.retrieve("resp_1")
+        client(server).responses.retrieve("resp_1", stream=stream)
     span = instrumented.span()
     assert span.status.status_code is StatusCode.ERROR
-    assert attribute(span, "error.type") == "openai.NotFoundError"
+    assert attributes(span) == {
+        "gen_ai.operation.name": "fetch_response",
+        "gen_ai.provider.name": "openai",
+        "server.address": "127.0.0.1",
+        "openai.api.type": "responses",
+        "gen_ai.response.id": "resp_1",
+        "error.type": "openai.NotFoundError",
+        **({"gen_ai.request.stream": True} if stream else {}),
+    }

@@ -11,8 +11,8 @@ from opentelemetry.trace import StatusCode
 from pydantic import BaseModel
 
 import otel_genai
-from openai_clients import async_client, attributes, client
-from otel_genai.instrumentors.openai import OpenAIInstrumentor, responses
+from captured import answered, content, without_content
+from openai_clients import BROKEN, NO_RESPONSES, async_client, attributes, client, error_type
 from recorded import attribute
 from scripted_responses import (
     CALL,
@@ -20,14 +20,13 @@ from scripted_responses import (
     HELLO,
     OPENING,
     SEARCH,
+    SEARCHED,
     STREAM,
     STREAMED,
     THOUGHT,
     at,
     event,
-    output,
     response,
-    said,
     under_way,
 )
 from scripted_server import CUT, Answer, scripted
@@ -37,26 +36,13 @@ if TYPE_CHECKING:
 
     from recorded import Recorded
 
-
-@pytest.fixture(autouse=True)
-def _rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rows of this surface, whether or not the instrumentor's table has them."""
-    monkeypatch.setattr(OpenAIInstrumentor, "rows", tuple(dict.fromkeys((*OpenAIInstrumentor.rows, *responses.ROWS))))
-
-
-def broken() -> pytest.RaisesExc[Exception]:
-    """The connection's end in mid-stream: the client's error since 3.0, before that the HTTP client's."""
-    return pytest.raises(Exception, match=r"Connection error|peer closed connection")
+pytest.importorskip("openai.resources.responses", reason=NO_RESPONSES)
 
 
 def read(events: Sequence[Any]) -> None:
     """Have a stream of these events read to its end."""
     with scripted(Answer(events=events)) as server:
         list(client(server).responses.create(model="gpt-4o", input="Hi", stream=True))
-
-
-def without_content(span: Any) -> dict[str, Any]:
-    return {name: value for name, value in attributes(span).items() if not name.endswith(".messages")}
 
 
 # ── read to the end ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -69,7 +55,7 @@ def test_a_stream(capturing: Recorded) -> None:
         assert [event.type for event in stream] == [event["type"] for event in STREAM]
     span = capturing.span()
     assert without_content(span) == STREAMED
-    assert output(span) == said({"type": "text", "content": "Hello!"}, finish_reason="stop")
+    assert content(span, "output.messages") == answered("Hello!", finish_reason="stop")
     metrics = capturing.metrics()
     assert metrics.keys() == {
         "gen_ai.client.operation.duration",
@@ -95,7 +81,7 @@ def test_a_raw_stream_is_read_along(capturing: Recorded) -> None:
         assert len(list(raw.parse())) == len(STREAM)
     span = capturing.span()
     assert without_content(span) == STREAMED
-    assert output(span) == said({"type": "text", "content": "Hello!"}, finish_reason="stop")
+    assert content(span, "output.messages") == answered("Hello!", finish_reason="stop")
 
 
 @pytest.mark.parametrize(
@@ -131,9 +117,10 @@ def test_time_to_first_token_is_that_of_the_first_output(instrumented: Recorded,
 
 def test_items_in_a_row_become_the_parts_of_one_answer(capturing: Recorded) -> None:
     read([OPENING[0], event("completed", response=response(THOUGHT, SEARCH, HELLO, CALL))])
-    assert output(capturing.span()) == said(
+    assert content(capturing.span(), "output.messages") == answered(
         {"type": "reasoning", "content": "A greeting."},
-        {"type": "text", "content": "Hello!"},
+        SEARCHED,
+        "Hello!",
         {"type": "tool_call", "id": "call_1", "name": "weather", "arguments": {"city": "Oslo"}},
         finish_reason="tool_call",
     )
@@ -145,7 +132,7 @@ def test_output_that_the_last_event_leaves_out_is_what_was_streamed(
     capturing: Recorded, left_out: list[Any] | None
 ) -> None:
     read([*STREAM[:-1], event("completed", response=response() | {"output": left_out})])
-    assert output(capturing.span()) == said({"type": "text", "content": "Hello!"}, finish_reason="stop")
+    assert content(capturing.span(), "output.messages") == answered("Hello!", finish_reason="stop")
 
 
 def test_a_stream_that_ends_for_lack_of_tokens(instrumented: Recorded) -> None:
@@ -160,7 +147,7 @@ def test_a_response_that_failed_on_the_server_is_told_by_its_finish_reason(captu
     span = capturing.span()
     assert without_content(span) == CUT_SHORT
     assert span.status.status_code is StatusCode.UNSET
-    assert output(span) == said({"type": "text", "content": "Hel"}, finish_reason="error")
+    assert content(span, "output.messages") == answered("Hel", finish_reason="error")
 
 
 def test_an_error_event_that_the_client_hands_on_is_a_finish_reason_that_did_not_come(instrumented: Recorded) -> None:
@@ -194,15 +181,15 @@ def test_a_connection_that_breaks_keeps_what_had_come(capturing: Recorded) -> No
         event("output_text.delta", **at(1, delta="Hel")),
         event("output_text.delta", **at(1, delta="lo")),
     ]
-    with broken() as raised:
+    with pytest.raises(BROKEN):
         read([OPENING[0], *thinking, *answering, CUT])
     span = capturing.span()
-    assert without_content(span) == CUT_SHORT | {"error.type": f"{raised.type.__module__}.{raised.type.__name__}"}
-    assert output(span) == said(
+    assert without_content(span) == CUT_SHORT | {"error.type": error_type(BROKEN)}
+    assert content(span, "output.messages") == answered(
         {"type": "reasoning", "content": "One. "},
         {"type": "reasoning", "content": "Two."},
-        {"type": "text", "content": "Hello"},
-        {"type": "text", "content": "No mo"},
+        "Hello",
+        "No mo",
         finish_reason="error",
     )
 
@@ -219,9 +206,9 @@ def test_function_calls_that_are_streamed_interleaved_and_cut(capturing: Recorde
         event("output_item.done", output_index=0, item=CALL),
         CUT,
     ]
-    with broken():
+    with pytest.raises(BROKEN):
         read(events)
-    assert output(capturing.span()) == said(
+    assert content(capturing.span(), "output.messages") == answered(
         {"type": "tool_call", "id": "call_1", "name": "weather", "arguments": {"city": "Oslo"}},
         {"type": "tool_call", "id": "call_2", "name": "time", "arguments": '{"zone":'},
         {"type": "tool_call", "id": "call_3", "name": "time", "arguments": ""},
@@ -239,7 +226,7 @@ def test_leaving_with_is_no_error(capturing: Recorded) -> None:
     span = capturing.span()
     assert without_content(span) == CUT_SHORT
     assert span.status.status_code is StatusCode.UNSET
-    assert output(span) == said({"type": "text", "content": "Hel"}, finish_reason="error")
+    assert content(span, "output.messages") == answered("Hel", finish_reason="error")
 
 
 def test_an_answer_that_never_began_is_not_invented(capturing: Recorded) -> None:
@@ -298,7 +285,7 @@ def test_leaving_the_helper_ends_the_span_at_once(capturing: Recorded) -> None:
         hold.set()
     assert without_content(span) == CUT_SHORT
     assert span.status.status_code is StatusCode.UNSET
-    assert output(span) == said({"type": "text", "content": "Hel"}, finish_reason="error")
+    assert content(span, "output.messages") == answered("Hel", finish_reason="error")
 
 
 async def test_leaving_the_async_helper_ends_the_span_at_once(instrumented: Recorded) -> None:

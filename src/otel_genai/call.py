@@ -14,6 +14,7 @@ import atexit
 import threading
 from _thread import start_new_thread
 from array import array
+from contextvars import ContextVar
 from dataclasses import replace
 from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Any, Final
@@ -26,7 +27,10 @@ from otel_genai.guard import Guard
 from otel_genai.operation import Failure, Operation, Response, Timing
 
 if TYPE_CHECKING:
+    from contextvars import Token
     from types import TracebackType
+
+    from opentelemetry.context import Context
 
     from otel_genai.endpoint import Arguments, Endpoint, Fold
     from otel_genai.operation import Prompt
@@ -41,7 +45,10 @@ _READING_ERROR: Final = Guard("an error is reported by its class alone")
 _OPENING_STREAM: Final = Guard("a stream is not followed")
 _REPORTING: Final = Guard("an operation is not reported")
 
+# (call, how to leave it, what was entered before), apart for every thread and task: two of them may be inside of one call.
+_entered: ContextVar[tuple[Call, Token[Context], Any] | None] = ContextVar("otel-genai-entered", default=None)
 _open_streams: set[Call] = set()
+_exit_callbacks = [0]
 _reporting_abandoned = threading.Lock()
 
 
@@ -64,7 +71,6 @@ class Call:
         "_started",
         "_streaming",
         "_telemetry",
-        "_token",
         "_underway",
         "_unreported",
         "_with_content",
@@ -107,12 +113,16 @@ class Call:
 
     def __enter__(self) -> None:
         self._asked_at = perf_counter()
-        self._token = otel_context.attach(self._context)
+        _entered.set((self, otel_context.attach(self._context), _entered.get()))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        otel_context.detach(self._token)
+        entered = _entered.get()
+        # Otherwise a coroutine that nobody awaits any more is being closed, somewhere else: there is nothing to leave there.
+        if entered is not None and entered[0] is self:
+            otel_context.detach(entered[1])
+            _entered.set(entered[2])
         if error is None:
             if not self._streaming:
                 self.finish()
@@ -152,9 +162,7 @@ class Call:
             )
         self._streaming = True
         if not _open_streams:
-            # Registered after the SDK registered its own shutdown, and so run before it; never twice.
-            atexit.unregister(finish_open_streams)
-            atexit.register(finish_open_streams)
+            _await_exit()
         _open_streams.add(self)
 
     def chunk(self, chunk: Any) -> None:
@@ -164,15 +172,17 @@ class Call:
         now = perf_counter()
         self._asked.append(self._asked_at)
         self._chunks.append(now)
-        if self._fold is not None:
+        fold = self._fold
+        if fold is not None:
             with _READING_CHUNK:
-                if self._fold.add(chunk) and self._first_token is None:
+                if fold.add(chunk) and self._first_token is None:
                     self._first_token = now
 
     def piece(self, piece: bytes) -> None:
         """Take note of a piece of a body that is not a stream of chunks: its arrival says nothing about the model's pace."""
-        if self._unreported and self._fold is not None:
-            self._fold.add(piece)
+        fold = self._fold
+        if self._unreported and fold is not None:
+            fold.add(piece)
 
     def finish(self) -> None:
         """The operation is over: fully received, or stopped by its caller, which is no error."""
@@ -230,6 +240,9 @@ class Call:
                 ),
             )
         _open_streams.discard(self)
+        # The application may keep the stream for long; what was said is not ours to keep with it.
+        self._fold = self._prompt = None
+        self._response = Response()
 
     def _failure(self, error: BaseException) -> Failure:
         with _READING_ERROR:
@@ -237,11 +250,19 @@ class Call:
         return Failure.of(error)
 
 
+def _await_exit() -> None:
+    # What was registered last is run first, and we are to run before the SDK shuts down: whoever registered since, we come after.
+    # Not anew for every stream: what is unregistered leaves an empty place in a list that is searched each time.
+    if atexit._ncallbacks() != _exit_callbacks[0]:
+        atexit.unregister(finish_open_streams)
+        atexit.register(finish_open_streams)
+        _exit_callbacks[0] = atexit._ncallbacks()
+
+
 def finish_open_streams() -> None:
     """End the streams that nobody has ended yet: the interpreter is about to exit, or the process to be terminated."""
     for call in tuple(_open_streams):
         call.finish()
-    # A thread may be in the middle of a report.
     # A thread may be in the middle of a report.
     if _reporting_abandoned.acquire(timeout=5):
         _reporting_abandoned.release()

@@ -301,8 +301,10 @@ def _token_measurements(
     if usage.output is not None and Measure.OUTPUT_TOKENS in wanted:
         yield Measure.OUTPUT_TOKENS, usage.output, attributes
     for measure, total, breakdown in _BY_MODALITY:
-        if measure in wanted:
-            counts = breakdown and getattr(usage, breakdown)
-            for modality, count in (counts or {gen_ai.UNKNOWN_MODALITY: getattr(usage, total)}).items():
-                if count:
-                    yield measure, count, {**attributes, gen_ai.TOKEN_MODALITY: modality}
+        count = getattr(usage, total)
+        if measure in wanted and count:
+            counts = dict((breakdown and getattr(usage, breakdown)) or {})
+            counts[gen_ai.UNKNOWN_MODALITY] = count - sum(counts.values())  # what the breakdown does not account for
+            for modality, share in counts.items():
+                if share > 0:
+                    yield measure, share, {**attributes, gen_ai.TOKEN_MODALITY: modality}

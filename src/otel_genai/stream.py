@@ -5,6 +5,7 @@ The library's code runs with the operation's span current; the loop body that co
 
 from __future__ import annotations
 
+import weakref
 from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,8 @@ def tap(http: Any, call: Call, hear: Callable[[bytes], None]) -> None:
     shadows = {name: reading(name) for name in ("iter_bytes", "aiter_bytes")}
     shadows |= {name: closing(name) for name in ("close", "aclose")}
     vars(http).update(shadows)
+    # A response that is dropped unread is closed by nobody. At exit, open streams are ended anyway.
+    weakref.finalize(http, call.abandon).atexit = False
 
 
 class _Closable(BaseObjectProxy):  # type: ignore[type-arg]  # generic in wrapt's stubs only

@@ -68,6 +68,8 @@ def chat_request(arguments: Arguments) -> Request:
 def _output_type(fields: Mapping[str, Any]) -> str | None:
     if "audio" in listed(fields.get("modalities")):
         return "speech"
+    if isinstance(fields.get("response_format"), type):  # of `parse`, which makes a JSON schema of it
+        return "json"
     return _OUTPUT_TYPES.get(text(field(fields.get("response_format"), "type")) or "")
 
 

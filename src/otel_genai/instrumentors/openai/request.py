@@ -16,6 +16,7 @@ Parameters = dict[str, tuple[str, "Callable[[Any], Any]"]]
 """The client's parameter → our field, and how it is read. Of two names for one field the later wins."""
 
 _KEY: Final = re.compile(r"\bsk-[\w*.\-]+")
+_INT64: Final = 2**63
 _WORD: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 
 # The client marks what was not given by objects of its own (`NOT_GIVEN`, `omit`), and lets any value through to the server.
@@ -28,13 +29,14 @@ def text(value: Any) -> str | None:
 
 
 def integer(value: Any) -> int | None:
-    """The value if it is a whole number."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """The value if it is a whole number, and of a size that can be exported."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and -_INT64 <= value < _INT64 else None
 
 
 def number(value: Any) -> float | None:
     """The value if it is a number."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    whole = integer(value)
+    return float(whole) if whole is not None else value if isinstance(value, float) else None
 
 
 def listed(value: Any) -> Sequence[Any]:

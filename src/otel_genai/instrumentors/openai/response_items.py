@@ -109,11 +109,11 @@ def _call(item: Any, arguments: Any) -> ToolCall:
 
 
 def _plain(output: Any) -> Any:
-    # A string, or a list of content parts that may be the client's models.
+    # A string, or a list of content parts that may be the client's models. Their own `to_dict` warns of values that it does not expect.
     if isinstance(output, list | tuple):
         return [_plain(item) for item in output]
-    to_dict = getattr(type(output), "to_dict", None)
-    return output if to_dict is None else to_dict(output)
+    is_model = hasattr(type(output), "to_dict")
+    return {name: _plain(value) for name, value in output if value is not None} if is_model else output
 
 
 def _content_part(piece: Any) -> Iterator[Part]:

@@ -26,6 +26,8 @@ def chat_usage(counts: Any) -> Usage | None:
             (count for name in _CACHE_WRITTEN if (count := integer(field(prompt, name))) is not None), None
         ),
         reasoning=integer(field(completion, "reasoning_tokens")),
+        input_by_modality=_by_modality(prompt),
+        output_by_modality=_by_modality(completion),
     )
 
 
@@ -58,4 +60,5 @@ def media_usage(counts: Any) -> Usage | None:
 
 def _by_modality(details: Any) -> dict[str, int] | None:
     counts = {modality: integer(field(details, f"{modality}_tokens")) for modality in _MODALITIES}
-    return {modality: count for modality, count in counts.items() if count is not None} or None
+    # Zero is said of modalities that did not occur, also where nothing is broken down.
+    return {modality: count for modality, count in counts.items() if count} or None
