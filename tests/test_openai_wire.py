@@ -261,7 +261,7 @@ WIRES = {
     "carriage returns": "".join(sent(event, "\r\n") for event in [*HELLO, "[DONE]"]),
     "comments": PING + PING.join(map(sent, [*HELLO, "[DONE]"])) + PING,
     "no space": "".join(map(sent, [*HELLO, "[DONE]"])).replace("data: ", "data:"),
-    "other fields": "".join("event: chunk\nid: 7\nretry: 10\n" + sent(event) for event in [*HELLO, "[DONE]"]),
+    "other fields": "".join("id: 7\nretry: 10\n" + sent(event) for event in [*HELLO, "[DONE]"]),
     "no [DONE]": "".join(map(sent, HELLO)),
     "more after [DONE]": "".join(map(sent, [*HELLO, "[DONE]"])) + ": bye\n\n",
 }
