@@ -17,16 +17,15 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from maximal import SURFACES
-from otel_genai import render
 from otel_genai.call import Call
+from otel_genai.call.raw import loose
 from otel_genai.config import SETTINGS, Config
 from otel_genai.endpoint import Arguments, Patch
 from otel_genai.guard import Guard
 from otel_genai.instrumentors.openai import OpenAIInstrumentor, server
-from otel_genai.raw import loose
 from otel_genai.semconv import gen_ai, general, openai, otel_genai
 from otel_genai.semconv.metrics import DURATION_BUCKETS, LATEST, TOKEN_BUCKETS, V1_41
-from otel_genai.telemetry import Telemetry
+from otel_genai.telemetry import Telemetry, render
 from recorded import Recorded
 
 if TYPE_CHECKING:

@@ -91,11 +91,11 @@ def test_only_the_runner_knows_the_sdk_and_exporters() -> None:
 
 def test_opentelemetry_is_known_in_five_rooms() -> None:
     found = within(rooms_that_import("opentelemetry"), "runner")
-    assert found == {"telemetry", "call", "propagation", "instrumentors"}
+    assert found == {"telemetry", "call", "call.propagation", "instrumentors"}
 
 
 def test_wrapt_is_known_where_things_are_wrapped() -> None:
-    assert rooms_that_import("wrapt") == {"patching", "stream"}
+    assert rooms_that_import("wrapt") == {"call.patching", "call.stream"}
 
 
 def test_semconv_imports_nothing_from_above() -> None:
@@ -174,6 +174,14 @@ def test_the_call_knows_the_clocks() -> None:
 def test_no_room_is_a_drawer() -> None:
     drawers = {"utils", "util", "helpers", "common", "types", "base", "misc"}
     assert not {name for name in ROOMS if name.rpartition(".")[2] in drawers}
+
+
+def test_the_top_level_reads_like_a_table_of_contents() -> None:
+    entries = {path.stem for path in ROOT.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert entries == {
+        "__init__", "__main__", "cli", "config", "version", "guard", "operation", "endpoint", "call", "telemetry",
+        "semconv", "instrumentors", "runner", "recording", "simulator",
+    }  # fmt: skip
 
 
 def test_no_file_is_longer_than_four_hundred_lines() -> None:

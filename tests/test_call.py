@@ -21,10 +21,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode
 
+from otel_genai.call.patching import Patches
 from otel_genai.config import Config
 from otel_genai.endpoint import Endpoint, Patch
 from otel_genai.operation import Operation, Usage
-from otel_genai.patching import Patches
 from otel_genai.telemetry import Telemetry, observe
 from recorded import Recorded, attribute
 from toy import TOY, AsyncStream, Stream, ToyError

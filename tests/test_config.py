@@ -112,7 +112,7 @@ def test_arguments_that_cannot_be_used_are_refused() -> None:
 def test_a_hook_without_its_package_is_one_warning(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("otel_genai.completion_hook.supported", lambda: False)
+    monkeypatch.setattr("otel_genai.telemetry.completion_hook.supported", lambda: False)
     assert Config.from_environment({"OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK": "upload"}).completion_hook is None
     (record,) = caplog.records
     assert record.getMessage() == (

@@ -13,7 +13,6 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import otel_genai
 from openai_clients import CAPTURE, USER, client
-from otel_genai import content
 from otel_genai.operation import (
     Blob,
     Failure,
@@ -30,6 +29,7 @@ from otel_genai.operation import (
     ToolCallResponse,
     Uri,
 )
+from otel_genai.telemetry import content
 from recorded import Recorded, attribute
 from scripted_server import HELLO, Answer, completion, scripted
 

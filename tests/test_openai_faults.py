@@ -19,10 +19,10 @@ from opentelemetry.trace import StatusCode
 
 import otel_genai
 from openai_clients import CAPTURE, MADE, USER, client
-from otel_genai import render
 from otel_genai.endpoint import Carrier, Patch, Reply
 from otel_genai.guard import Guard
 from otel_genai.instrumentors.openai import OpenAIInstrumentor
+from otel_genai.telemetry import render
 from recorded import Recorded, attribute
 from scripted_server import HELLO, Answer, completion, scripted
 

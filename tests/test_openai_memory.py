@@ -21,10 +21,10 @@ from opentelemetry.sdk.trace import TracerProvider
 import otel_genai
 from openai_clients import USER, client
 from otel_genai.call import Call
+from otel_genai.call.patching import Patches
 from otel_genai.config import Config
 from otel_genai.endpoint import Patch
 from otel_genai.operation import Operation
-from otel_genai.patching import Patches
 from otel_genai.telemetry import Telemetry
 from scripted_server import HELLO, chunk, completion, delta
 from test_call import library

@@ -202,3 +202,25 @@ async def test_raw_streams_side_by_side(instrumented: Recorded, model_server: st
     async with async_client(model_server) as asynchronous:
         await asyncio.gather(*(request(asynchronous) for _ in range(10)))
     assert [attribute(span, "gen_ai.usage.output_tokens") for span in instrumented.spans(10)] == [4] * 10
+
+
+@pytest.mark.usefixtures("_lenient")
+def test_events_of_several_lines_and_events_that_are_no_json(instrumented: Recorded) -> None:
+    # The scripted server writes `data: …` and an empty line around what it is given.
+    in_two_lines = '{"id": "chatcmpl-1", "model": "gpt-4o-2024-08-06",\r\ndata: "choices": []}'
+    with scripted(Answer(events=[in_two_lines, "no json", *HELLO[1:]])) as server:
+        raw = client(server).chat.completions.with_raw_response.create(**ARGUMENTS, stream=True)
+        assert sum(line.startswith("data: ") for line in raw.http_response.iter_lines()) == 8
+    assert attributes(instrumented.span()) == STREAMED
+    (gaps,) = instrumented.metrics()["gen_ai.client.operation.time_per_output_chunk"]
+    assert gaps.count == 4
+
+
+def test_a_raw_response_that_is_dropped_unread_is_reported(instrumented: Recorded) -> None:
+    with scripted(Answer(events=HELLO)) as server:
+        raw = client(server).chat.completions.with_raw_response.create(**ARGUMENTS, stream=True)
+        connection = raw.http_response.stream  # what would warn of itself if it were dropped open
+        del raw
+        gc.collect()
+        assert instrumented.span().status.status_code is StatusCode.UNSET
+        connection.close()  # type: ignore[union-attr]

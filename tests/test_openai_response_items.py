@@ -9,11 +9,11 @@ import pytest
 
 from captured import answered, content, said, text
 from openai_clients import BROKEN, NO_RESPONSES, attributes, client
+from otel_genai.call.raw import Loose
 from otel_genai.endpoint import Arguments
 from otel_genai.instrumentors.openai import responses
 from otel_genai.instrumentors.openai.response_items import DELTAS
 from otel_genai.operation import Request
-from otel_genai.raw import Loose
 from scripted_responses import CALL, COMPACTION, HELLO, SEARCH, SEARCHED, STREAM, THOUGHT, at, event, response
 from scripted_server import CUT, Answer, scripted
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from otel_genai import render
 from otel_genai.operation import (
     Blob,
     Failure,
@@ -30,6 +29,7 @@ from otel_genai.operation import (
     Usage,
 )
 from otel_genai.semconv.metrics import Measure
+from otel_genai.telemetry import render
 
 SCHEMAS = Path(__file__).parent / "schemas"
 

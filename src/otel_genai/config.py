@@ -10,13 +10,13 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from otel_genai import completion_hook as hooks
 from otel_genai.semconv.metrics import LATEST, V1_41, Vintage
+from otel_genai.telemetry import completion_hook as hooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from otel_genai.completion_hook import CompletionHook
+    from otel_genai.telemetry.completion_hook import CompletionHook
 
 _logger = logging.getLogger("otel_genai")
 _Value = TypeVar("_Value")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from opentelemetry.instrumentation.dependencies import DependencyConflictError
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]  # untyped upstream
 
+from otel_genai.call.patching import Patches
 from otel_genai.config import Config
-from otel_genai.patching import Patches
 from otel_genai.telemetry import Telemetry
 from otel_genai.version import __version__
 

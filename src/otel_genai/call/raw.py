@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai import stream
+from otel_genai.call import stream
 from otel_genai.guard import Guard
 from otel_genai.operation import Response
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 JSON: Final = "application/json"
 _EVENT_STREAM: Final = "text/event-stream"
+_DONE: Final = b"[DONE]"
 
 _READING_ALONG: Final = Guard("a span lacks part of a response that the application reads by itself")
 
@@ -72,13 +73,17 @@ class _Events:
 
     def __init__(self) -> None:
         self._rest = b""
+        self._data: list[bytes] = []
 
-    def decode(self, piece: bytes) -> Iterator[Any]:
+    def decode(self, piece: bytes) -> Iterator[bytes]:
+        """The data of every event that this piece completes; an empty line ends one."""
         *lines, self._rest = (self._rest + piece).split(b"\n")
-        for line in lines:
-            data = line.removeprefix(b"data:").strip()
-            if line.startswith(b"data:") and not data.startswith(b"[DONE]"):
-                yield loose(data)
+        for line in map(bytes.strip, lines):
+            if line.startswith(b"data:"):
+                self._data.append(line.removeprefix(b"data:"))
+            elif not line and self._data:
+                data, self._data = b"\n".join(self._data), []
+                yield data
 
 
 def follow(http: Any, call: Call) -> None:
@@ -87,11 +92,13 @@ def follow(http: Any, call: Call) -> None:
     events = _Events()
 
     def hear(piece: bytes) -> None:
-        with _READING_ALONG:
-            if kind == _EVENT_STREAM:
-                for chunk in events.decode(piece):
-                    call.chunk(chunk)
-            elif kind == JSON:
+        if kind == _EVENT_STREAM:
+            for data in events.decode(piece):
+                with _READING_ALONG:
+                    if not data.strip().startswith(_DONE):
+                        call.chunk(loose(data))
+        elif kind == JSON:
+            with _READING_ALONG:
                 call.piece(piece)
 
     stream.tap(http, call, hear)

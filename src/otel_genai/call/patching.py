@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
 
-from otel_genai import propagation
-from otel_genai.call import Call
+from otel_genai.call import Call, propagation
 from otel_genai.endpoint import Arguments, Carrier, Patch, Reply, Row
 from otel_genai.guard import Guard
 

@@ -18,11 +18,12 @@ from contextvars import ContextVar
 from dataclasses import replace
 from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
-from otel_genai import propagation, raw, stream
+from otel_genai.call import propagation, raw, stream
 from otel_genai.guard import Guard
 from otel_genai.operation import Failure, Operation, Response, Timing
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 _BEGINNING: Final = Guard("a call is not reported")
 _READING_REQUEST: Final = Guard("a span lacks what was asked for")
+_MARKING: Final = Guard("requests for it carry no trace context, and operations inside of it are reported too")
 _READING_PROMPT: Final = Guard("a span lacks its prompt")
 _READING_RESPONSE: Final = Guard("a span lacks what was answered")
 _READING_CHUNK: Final = Guard("a span lacks part of what was streamed")
@@ -48,7 +50,7 @@ _REPORTING: Final = Guard("an operation is not reported")
 # (call, how to leave it, what was entered before), apart for every thread and task: two of them may be inside of one call.
 _entered: ContextVar[tuple[Call, Token[Context], Any] | None] = ContextVar("otel-genai-entered", default=None)
 _open_streams: set[Call] = set()
-_exit_callbacks = [0]
+_exits_awaited: WeakSet[Telemetry] = WeakSet()
 _reporting_abandoned = threading.Lock()
 
 
@@ -86,7 +88,9 @@ class Call:
             self._request = telemetry.addressed(endpoint.request(arguments))
         self._span = telemetry.start(self._request, self._began_ns)
         self._underway = propagation.Underway(self._request.operation)
-        self._context = propagation.with_underway(self._underway, trace.set_span_in_context(self._span))
+        self._context = trace.set_span_in_context(self._span)
+        with _MARKING:
+            self._context = propagation.with_underway(self._underway, self._context)
         self._with_content = telemetry.wants_content(self._span)
         self._prompt: Prompt | None = None
         if self._with_content:
@@ -161,8 +165,10 @@ class Call:
                 else self._endpoint.fold(self._request, self._with_content)
             )
         self._streaming = True
-        if not _open_streams:
-            _await_exit()
+        if self._telemetry not in _exits_awaited:
+            # What is registered last is run first, so that this comes before the SDK's own shutdown, which is there by now.
+            atexit.register(finish_open_streams)
+            _exits_awaited.add(self._telemetry)
         _open_streams.add(self)
 
     def chunk(self, chunk: Any) -> None:
@@ -248,15 +254,6 @@ class Call:
         with _READING_ERROR:
             return self._endpoint.failure(error, self._with_content)
         return Failure.of(error)
-
-
-def _await_exit() -> None:
-    # What was registered last is run first, and we are to run before the SDK shuts down: whoever registered since, we come after.
-    # Not anew for every stream: what is unregistered leaves an empty place in a list that is searched each time.
-    if atexit._ncallbacks() != _exit_callbacks[0]:
-        atexit.unregister(finish_open_streams)
-        atexit.register(finish_open_streams)
-        _exit_callbacks[0] = atexit._ncallbacks()
 
 
 def finish_open_streams() -> None:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry import _logs, metrics, trace
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
-from otel_genai import completion_hook, content, render
 from otel_genai.guard import Guard
 from otel_genai.operation import Side
 from otel_genai.semconv import gen_ai
 from otel_genai.semconv.metrics import LATEST, Kind, Measure
+from otel_genai.telemetry import completion_hook, content, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
