@@ -141,6 +141,19 @@ def test_what_cannot_be_redacted_is_not_written(recorded: Recorded, monkeypatch:
     assert attribute(recorded.span(), "gen_ai.usage.input_tokens") == 9
 
 
+@pytest.mark.usefixtures("_lenient")
+def test_what_cannot_be_cut_to_length_is_not_written(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CAPTURE, "true")
+
+    def fails(*_: object) -> Operation:
+        raise RecursionError
+
+    monkeypatch.setattr(content, "limited", fails)
+    call(recorded, Answer(completion()))
+    assert "gen_ai.input.messages" not in (recorded.span().attributes or {})
+    assert attribute(recorded.span(), "gen_ai.usage.input_tokens") == 9
+
+
 def test_a_limit_keeps_the_json_valid(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CAPTURE, "SPAN_ONLY")
     monkeypatch.setenv("OTEL_GENAI_CONTENT_LENGTH_LIMIT", "5")

@@ -393,6 +393,15 @@ def test_a_span_that_raises(
     assert duration.count == 2
 
 
+def test_a_failed_span_whose_attributes_cannot_be_made_still_says_that_it_failed(
+    capturing: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(render, "outcome_attributes", broken)
+    with scripted(Answer({}, status=500)) as server, pytest.raises(openai.InternalServerError):
+        client(server).chat.completions.create(model="gpt-4o", messages=USER)
+    assert capturing.span().status.description == "InternalServerError 500"
+
+
 def test_a_span_whose_status_cannot_be_set(
     capturing: Recorded, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -402,7 +411,7 @@ def test_a_span_whose_status_cannot_be_set(
     with scripted(Answer({}, status=500)) as server, pytest.raises(openai.InternalServerError):
         client(server).chat.completions.create(model="gpt-4o", messages=USER)
     assert attribute(capturing.span(), "error.type") == "openai.InternalServerError"
-    once_loudly(caplog, NO_ATTRIBUTES)
+    once_loudly(caplog, "a span does not say that it failed")
 
 
 def test_a_tracer_and_a_processor_that_raise(recorded: Recorded, caplog: pytest.LogCaptureFixture) -> None:

@@ -37,12 +37,14 @@ _SPAN_KIND: Final = {
     Side.SERVER: trace.SpanKind.SERVER,
 }
 
+_WRITING_STATUS: Final = Guard("a span does not say that it failed")
 _WRITING_ATTRIBUTES: Final = Guard("a span lacks its attributes")
 _WRITING_CONTENT: Final = Guard("a span lacks its prompt and answer")
 _WRITING_EVENT: Final = Guard("an operation has no event")
 _WRITING_METRICS: Final = Guard("an operation is missing from the metrics")
 _ENDING: Final = Guard("a span was not ended")
 _REDACTING: Final = Guard("an operation is reported without prompt and answer, since they could not be redacted")
+_LIMITING: Final = Guard("an operation is reported without prompt and answer, since they could not be cut to length")
 _HOOKING: Final = Guard("the completion hook missed an operation")
 _OBSERVING: Final = Guard("an observer missed an operation")
 
@@ -131,6 +133,9 @@ class Telemetry:
         operation = self._redacted(operation)
         event: _logs.LogRecord | None = None
         if span.is_recording():
+            if operation.failure is not None:
+                with _WRITING_STATUS:
+                    span.set_status(trace.StatusCode.ERROR, operation.failure.summary)
             with _WRITING_ATTRIBUTES:
                 event = self._describe(span, context, operation)
         if self._config.completion_hook is not None:
@@ -160,16 +165,15 @@ class Telemetry:
     def _limited(self, operation: Operation) -> Operation:
         if not content.has_content(operation):
             return operation
-        if not self._config.captures_content:
-            return content.without(operation)  # it was built for the hook alone
-        return content.limited(operation, self._config.content_limit)
+        if self._config.captures_content:
+            with _LIMITING:
+                return content.limited(operation, self._config.content_limit)
+        return content.without(operation)  # also where it was built for the hook alone
 
     def _describe(self, span: trace.Span, context: Context, operation: Operation) -> _logs.LogRecord | None:
         # Returns the event that is to be emitted when it has its content, if any.
         outcome = render.outcome_attributes(operation)
         span.set_attributes(outcome)
-        if operation.failure is not None:
-            span.set_status(trace.StatusCode.ERROR, operation.failure.summary)
         if not self._config.emit_event or operation.request.operation not in gen_ai.INFERENCE:
             return None
         return _logs.LogRecord(
