@@ -5,6 +5,7 @@ VENV := .venv
 ENGINES := .venv-engines
 PIN := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=$(CURDIR)/constraints/dev.txt
 OLDER_OPENAI := 1.40 2.54
+OPENAI_TESTS := tests/test_openai_*.py tests/test_content.py tests/test_simulator.py
 
 .PHONY: help demo test test-matrix test-engines check format docs bench clean
 
@@ -45,11 +46,13 @@ demo: $(VENV)/demo ## Run examples/chat.py, instrumented, against a simulated mo
 test: $(VENV)/dev ## Run all tests that need no model engine
 	$(VENV)/bin/pytest --ignore tests/engines --cov --cov-report=term:skip-covered
 
-test-matrix: $(OLDER_OPENAI:%=test-openai-%) ## Run the OpenAI client's tests against its oldest version and the last 2.x
+test-matrix: $(OLDER_OPENAI:%=test-openai-%) $(VENV)/dev ## Run the OpenAI client's tests against its oldest version, the last 2.x and the newest
+	@echo "openai, newest:"
+	@$(VENV)/bin/pytest --quiet $(OPENAI_TESTS)
 
 $(OLDER_OPENAI:%=test-openai-%): test-openai-%: .venv-openai-%/ready
 	@echo "openai $*:"
-	@.venv-openai-$*/bin/pytest --quiet tests/test_openai_*.py tests/test_content.py tests/test_simulator.py
+	@.venv-openai-$*/bin/pytest --quiet $(OPENAI_TESTS)
 
 test-engines: $(ENGINES)/ready ## Run the tests against a real vLLM on CPU
 	$(ENGINES)/bin/python -m pytest tests/engines
