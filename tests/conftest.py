@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import openai
 import pytest
 
 import otel_genai
@@ -72,3 +73,10 @@ def model_server() -> Iterator[str]:
 
     with serve() as url:
         yield url
+
+
+@pytest.fixture
+def client(model_server: str) -> Iterator[openai.OpenAI]:
+    """A client of the simulated model server."""
+    with openai.OpenAI(base_url=model_server, api_key="unused", max_retries=0) as client:
+        yield client

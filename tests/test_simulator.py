@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
 import json
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import openai
 import pytest
 
 from otel_genai.simulator import serve
+from simulator_calls import GET_TIME, HELLO, post, send
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from openai.types.chat import ChatCompletionFunctionToolParam, ChatCompletionUserMessageParam
 
-HELLO: list[ChatCompletionUserMessageParam] = [{"role": "user", "content": "Say hello"}]
 HELLO_ANSWER = (
     "The scheduler remembers one more token when memory allows. The scheduler shares the same few pages. The first"
     " token remembers the slowest reader when memory allows. The decoder never outlives the slowest reader. One long"
@@ -42,42 +38,13 @@ GET_WEATHER: ChatCompletionFunctionToolParam = {
         },
     },
 }
-GET_TIME: ChatCompletionFunctionToolParam = {"type": "function", "function": {"name": "get_time"}}
-
-
-@pytest.fixture(scope="module")
-def base_url() -> Iterator[str]:
-    with serve() as url:
-        yield url
-
-
-@pytest.fixture
-def client(base_url: str) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=base_url, api_key="unused", max_retries=0) as client:
-        yield client
-
-
-def send(base_url: str, method: str, path: str, body: str | None = None) -> tuple[int, dict[str, str], str]:
-    """One exchange without any client library: status, headers, body."""
-    connection = http.client.HTTPConnection(urlsplit(base_url).netloc)
-    try:
-        connection.request(method, path, body)
-        response = connection.getresponse()
-        return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read().decode()
-    finally:
-        connection.close()
-
-
-def post(base_url: str, **fields: Any) -> tuple[int, dict[str, Any]]:
-    status, _, body = send(base_url, "POST", "/v1/chat/completions", json.dumps(fields))
-    return status, json.loads(body)
 
 
 # ── models and health ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_health_is_ok(base_url: str) -> None:
-    status, headers, body = send(base_url, "GET", "/health")
+def test_health_is_ok(model_server: str) -> None:
+    status, headers, body = send(model_server, "GET", "/health")
     assert (status, headers["content-type"], body) == (200, "application/json", '{"status":"ok"}')
 
 
@@ -128,8 +95,8 @@ def test_a_completion_has_everything_that_openai_sends(client: openai.OpenAI) ->
     }
 
 
-async def test_the_async_client_gets_the_same_answer(base_url: str) -> None:
-    async with openai.AsyncOpenAI(base_url=base_url, api_key="unused", max_retries=0) as client:
+async def test_the_async_client_gets_the_same_answer(model_server: str) -> None:
+    async with openai.AsyncOpenAI(base_url=model_server, api_key="unused", max_retries=0) as client:
         completion = await client.chat.completions.create(model="sim-small", messages=HELLO)
         stream = await client.chat.completions.create(model="sim-small", messages=HELLO, stream=True)
         streamed = [chunk.choices[0].delta.content or "" async for chunk in stream]
@@ -180,16 +147,16 @@ def test_the_same_seed_repeats_the_answer_and_another_does_not(client: openai.Op
     assert answer(0) == HELLO_ANSWER
 
 
-def test_parts_of_a_message_count_as_its_text(base_url: str) -> None:
+def test_parts_of_a_message_count_as_its_text(model_server: str) -> None:
     parts = [{"type": "text", "text": "Say"}, {"type": "text", "text": "hello"}]
-    _, body = post(base_url, model="sim-small", messages=[{"role": "user", "content": parts}], max_tokens=3)
+    _, body = post(model_server, model="sim-small", messages=[{"role": "user", "content": parts}], max_tokens=3)
     assert body["choices"][0]["message"]["content"] == "The scheduler remembers"
 
 
 # ── streams ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_stream_is_byte_for_byte_what_openai_sends(base_url: str) -> None:
+def test_a_stream_is_byte_for_byte_what_openai_sends(model_server: str) -> None:
     request = {
         "model": "sim-small",
         "messages": HELLO,
@@ -197,7 +164,7 @@ def test_a_stream_is_byte_for_byte_what_openai_sends(base_url: str) -> None:
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    status, headers, body = send(base_url, "POST", "/v1/chat/completions", json.dumps(request))
+    status, headers, body = send(model_server, "POST", "/v1/chat/completions", json.dumps(request))
     assert status == 200
     assert headers["content-type"] == "text/event-stream; charset=utf-8"
     assert len(set(re.findall(r'"id":"(chatcmpl-[0-9a-f]{32})","object"', body))) == 1
@@ -246,8 +213,8 @@ def test_streamed_choices_step_together(client: openai.OpenAI) -> None:
     ]
 
 
-async def test_dozens_of_streams_run_at_once(base_url: str) -> None:
-    async with openai.AsyncOpenAI(base_url=base_url, api_key="unused", max_retries=0) as client:
+async def test_dozens_of_streams_run_at_once(model_server: str) -> None:
+    async with openai.AsyncOpenAI(base_url=model_server, api_key="unused", max_retries=0) as client:
 
         async def answer() -> str:
             stream = await client.chat.completions.create(model="sim-small", messages=HELLO, stream=True)
@@ -300,12 +267,12 @@ def test_a_streamed_call_arrives_in_fragments(client: openai.OpenAI) -> None:
     assert counted["completion_tokens"] == len(fragments)
 
 
-def test_a_tool_result_is_answered_with_text_whatever_the_id_of_the_call(base_url: str) -> None:
+def test_a_tool_result_is_answered_with_text_whatever_the_id_of_the_call(model_server: str) -> None:
     def answer(call_id: str) -> Any:
         function = {"name": "get_weather", "arguments": "{}"}
         called = {"role": "assistant", "tool_calls": [{"id": call_id, "type": "function", "function": function}]}
         result = {"role": "tool", "tool_call_id": call_id, "content": "sunny"}
-        _, body = post(base_url, model="sim-small", messages=[*WEATHER, called, result], tools=[GET_WEATHER])
+        _, body = post(model_server, model="sim-small", messages=[*WEATHER, called, result], tools=[GET_WEATHER])
         return body["choices"][0]
 
     first = answer("call_1")
@@ -330,7 +297,7 @@ def test_tools_that_may_not_be_called_are_not(client: openai.OpenAI) -> None:
     assert completion.choices[0].finish_reason == "stop"
 
 
-def test_arguments_follow_the_schema_in_depth(base_url: str) -> None:
+def test_arguments_follow_the_schema_in_depth(model_server: str) -> None:
     parameters = {
         "$defs": {
             "Unit": {"enum": ["celsius", "kelvin"]},
@@ -350,7 +317,7 @@ def test_arguments_follow_the_schema_in_depth(base_url: str) -> None:
     # A custom tool has no schema and is never called.
     tools: list[Any] = [{"type": "custom", "custom": {"name": "anything"}}]
     tools.append({"type": "function", "function": {"name": "get_weather", "parameters": parameters}})
-    _, body = post(base_url, model="sim-small", messages=WEATHER, tools=tools)
+    _, body = post(model_server, model="sim-small", messages=WEATHER, tools=tools)
     (call,) = body["choices"][0]["message"]["tool_calls"]
     assert json.loads(call["function"]["arguments"]) == {
         "unit": "celsius",

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
 import json
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import openai
 import pytest
@@ -15,42 +13,10 @@ from otel_genai.simulator import serve
 from otel_genai.simulator.app import application
 from otel_genai.simulator.engine import Event, Generate, Prefill, Sampling
 from otel_genai.simulator.errors import Faults
+from simulator_calls import GET_TIME, HELLO, post, send
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
-
-    from openai.types.chat import ChatCompletionFunctionToolParam, ChatCompletionUserMessageParam
-
-HELLO: list[ChatCompletionUserMessageParam] = [{"role": "user", "content": "Say hello"}]
-GET_TIME: ChatCompletionFunctionToolParam = {"type": "function", "function": {"name": "get_time"}}
-
-
-@pytest.fixture(scope="module")
-def base_url() -> Iterator[str]:
-    with serve() as url:
-        yield url
-
-
-@pytest.fixture
-def client(base_url: str) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=base_url, api_key="unused", max_retries=0) as client:
-        yield client
-
-
-def send(base_url: str, method: str, path: str, body: str | None = None) -> tuple[int, dict[str, str], str]:
-    """One exchange without any client library: status, headers, body."""
-    connection = http.client.HTTPConnection(urlsplit(base_url).netloc)
-    try:
-        connection.request(method, path, body)
-        response = connection.getresponse()
-        return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read().decode()
-    finally:
-        connection.close()
-
-
-def post(base_url: str, **fields: Any) -> tuple[int, dict[str, Any]]:
-    status, _, body = send(base_url, "POST", "/v1/chat/completions", json.dumps(fields))
-    return status, json.loads(body)
+    from collections.abc import AsyncGenerator
 
 
 # ── errors ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -139,9 +105,9 @@ def test_a_number_out_of_range_is_a_bad_request(client: openai.OpenAI) -> None:
     ],
 )
 def test_a_request_that_openai_refuses_is_refused(
-    base_url: str, fields: dict[str, Any], param: str | None, code: str | None
+    model_server: str, fields: dict[str, Any], param: str | None, code: str | None
 ) -> None:
-    status, body = post(base_url, **({"model": "sim-small", "messages": HELLO} | fields))
+    status, body = post(model_server, **({"model": "sim-small", "messages": HELLO} | fields))
     assert status == 400
     assert set(body["error"]) == {"message", "type", "param", "code"}
     assert (body["error"]["type"], body["error"]["param"], body["error"]["code"]) == (
@@ -152,8 +118,8 @@ def test_a_request_that_openai_refuses_is_refused(
 
 
 @pytest.mark.parametrize("body", ["", "{", "[]", '"hello"', "[" * 100_000])
-def test_a_body_that_is_no_json_object_is_a_bad_request(base_url: str, body: str) -> None:
-    status, _, answer = send(base_url, "POST", "/v1/chat/completions", body)
+def test_a_body_that_is_no_json_object_is_a_bad_request(model_server: str, body: str) -> None:
+    status, _, answer = send(model_server, "POST", "/v1/chat/completions", body)
     assert (status, json.loads(answer)["error"]["type"]) == (400, "invalid_request_error")
 
 
@@ -166,9 +132,9 @@ def test_a_body_that_is_no_json_object_is_a_bad_request(base_url: str, body: str
     ],
 )
 def test_errors_of_http_have_openais_shape_too(
-    base_url: str, path: str, status: int, message: str, code: str | None
+    model_server: str, path: str, status: int, message: str, code: str | None
 ) -> None:
-    answered, headers, body = send(base_url, "GET", path)
+    answered, headers, body = send(model_server, "GET", path)
     error = json.loads(body)["error"]
     assert answered == status
     assert (error["message"], error["type"], error["code"]) == (message, "invalid_request_error", code)
@@ -198,10 +164,10 @@ def test_the_seed_repeats_which_requests_fail() -> None:
     assert set(met(1)) == {200, 429, 500}
 
 
-def test_lone_surrogates_come_through(base_url: str) -> None:
-    status, body = post(base_url, model="sim-small", messages=[{"role": "user", "content": "\ud800"}], max_tokens=1)
+def test_lone_surrogates_come_through(model_server: str) -> None:
+    status, body = post(model_server, model="sim-small", messages=[{"role": "user", "content": "\ud800"}], max_tokens=1)
     assert (status, body["usage"]["completion_tokens"]) == (200, 1)
-    assert post(base_url, model="\ud800", messages=HELLO)[0] == 404
+    assert post(model_server, model="\ud800", messages=HELLO)[0] == 404
 
 
 # ── leaving ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -43,6 +43,7 @@ def running(app: ASGIApp, listener: socket.socket) -> Iterator[str]:
     thread.start()
     server.settled.wait()
     if not server.started:
+        thread.join()
         listener.close()
         raise RuntimeError("the simulator's server did not start")
     try:

@@ -14,6 +14,7 @@ from otel_genai.instrumentors.openai.request import (
     integer,
     listed,
     number,
+    output_type,
     parameters,
     text,
     texts,
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 _API: Final = "chat_completions"
 _MISSING: Final = "error"
-# The client's formats → the conventions' modality.
-_OUTPUT_TYPES: Final = {"text": "text", "json_object": "json", "json_schema": "json"}
 
 
 _PARAMETERS: Final[Parameters] = {
@@ -66,11 +65,7 @@ def chat_request(arguments: Arguments) -> Request:
 
 
 def _output_type(fields: Mapping[str, Any]) -> str | None:
-    if "audio" in listed(fields.get("modalities")):
-        return "speech"
-    if isinstance(fields.get("response_format"), type):  # of `parse`, which makes a JSON schema of it
-        return "json"
-    return _OUTPUT_TYPES.get(text(field(fields.get("response_format"), "type")) or "")
+    return "speech" if "audio" in listed(fields.get("modalities")) else output_type(fields.get("response_format"))
 
 
 def chat_prompt(arguments: Arguments) -> Prompt:

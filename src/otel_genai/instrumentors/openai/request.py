@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 Parameters = dict[str, tuple[str, "Callable[[Any], Any]"]]
 """The client's parameter → our field, and how it is read. Of two names for one field the later wins."""
 
+# The client's formats → the conventions' modality.
+_OUTPUT_TYPES: Final = {"text": "text", "json_object": "json", "json_schema": "json"}
 _KEY: Final = re.compile(r"\bsk-[\w*.\-]+")
 _INT64: Final = 2**63
 _WORD: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
@@ -66,6 +68,11 @@ def parameters(fields: Mapping[str, Any], table: Parameters) -> dict[str, Any]:
     """Our fields of those parameters that were given in a form that can be read."""
     read = ((ours, convert(fields[theirs])) for theirs, (ours, convert) in table.items() if theirs in fields)
     return {ours: value for ours, value in read if value is not None}
+
+
+def output_type(asked: Any) -> str | None:
+    """The modality of a format that was asked for: a record with a type, or the class that `parse` makes a JSON schema of."""
+    return "json" if isinstance(asked, type) else _OUTPUT_TYPES.get(text(field(asked, "type")) or "")
 
 
 def unparsed(result: Any) -> Any | None:

@@ -15,6 +15,7 @@ from otel_genai.instrumentors.openai.request import (
     integer,
     listed,
     number,
+    output_type,
     parameters,
     text,
     unparsed,
@@ -34,14 +35,12 @@ from otel_genai.operation import Message, Prompt, Request, Response, Text
 from otel_genai.semconv import gen_ai
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from otel_genai.endpoint import Arguments
 
 _API: Final = "responses"
 _MISSING: Final = "error"
-# The client's formats → the conventions' modality.
-_OUTPUT_TYPES: Final = {"text": "text", "json_object": "json", "json_schema": "json"}
 _PARAMETERS: Final[Parameters] = {
     "model": ("model", text),
     "stream": ("stream", bool),
@@ -71,18 +70,12 @@ def create_request(arguments: Arguments) -> Request:
         gen_ai.CHAT,
         arguments,
         **parameters(fields, _PARAMETERS),
-        output_type=_output_type(fields),
+        output_type=output_type(fields.get("text_format")) or output_type(field(fields.get("text"), "format")),
         reasoning_level=text(field(fields.get("reasoning"), "effort")),
         conversation_id=text(conversation) or text(field(conversation, "id")),
         prompt_name=text(field(fields.get("prompt"), "id")),
         prompt_version=text(field(fields.get("prompt"), "version")),
     )
-
-
-def _output_type(fields: Mapping[str, Any]) -> str | None:
-    if isinstance(fields.get("text_format"), type):  # of `parse`, which makes a JSON schema of it
-        return "json"
-    return _OUTPUT_TYPES.get(text(field(field(fields.get("text"), "format"), "type")) or "")
 
 
 def create_prompt(arguments: Arguments) -> Prompt:
