@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from maximal import SURFACES
-from otel_genai.call import Call
+from otel_genai.call.call import Call
 from otel_genai.call.raw import loose
 from otel_genai.config import SETTINGS, Config
 from otel_genai.endpoint import Arguments, Patch
@@ -25,7 +25,8 @@ from otel_genai.guard import Guard
 from otel_genai.instrumentors.openai import OpenAIInstrumentor, server
 from otel_genai.semconv import gen_ai, general, openai, otel_genai
 from otel_genai.semconv.metrics import DURATION_BUCKETS, LATEST, TOKEN_BUCKETS, V1_41
-from otel_genai.telemetry import Telemetry, render
+from otel_genai.telemetry import render
+from otel_genai.telemetry.telemetry import Telemetry
 from recorded import Recorded
 
 if TYPE_CHECKING:
@@ -306,7 +307,7 @@ def calls(surface: Surface) -> list[str]:
     """What an application calls: `chat.completions.create`."""
     found: dict[str, None] = {}
     for row in OpenAIInstrumentor.rows:
-        if isinstance(row, Patch) and row.endpoint is surface.endpoint:
+        if isinstance(row, Patch) and row.load() is surface.endpoint:
             owner, _, method = row.target.partition(".")
             path = row.module.removeprefix("openai.resources.").split(".")
             # `responses.responses` is a file in a folder of that name; there is an async twin of each class.

@@ -25,7 +25,8 @@ from otel_genai.call.patching import Patches
 from otel_genai.config import Config
 from otel_genai.endpoint import Endpoint, Patch
 from otel_genai.operation import Operation, Usage
-from otel_genai.telemetry import Telemetry, observe
+from otel_genai.telemetry.observers import observe
+from otel_genai.telemetry.telemetry import Telemetry
 from recorded import Recorded, attribute
 from toy import TOY, AsyncStream, Stream, ToyError
 
@@ -70,7 +71,7 @@ class Setup:
                 Patch(module="toy_library", target="Client.create", endpoint=endpoint),
                 Patch(module="toy_library", target="Client.acreate", endpoint=endpoint, awaits=True),
             ),
-            self.telemetry,
+            lambda: self.telemetry,
         )
         self.patches.apply()
 
@@ -92,8 +93,8 @@ def toy(recorded: Recorded) -> Iterator[Setup]:
 def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that advances by one second every time it is read, from 100 s; the wall stands at 5 s."""
     ticks = count(100)
-    monkeypatch.setattr("otel_genai.call.perf_counter", lambda: float(next(ticks)))
-    monkeypatch.setattr("otel_genai.call.time_ns", lambda: 5_000_000_000)
+    monkeypatch.setattr("otel_genai.call.call.perf_counter", lambda: float(next(ticks)))
+    monkeypatch.setattr("otel_genai.call.call.time_ns", lambda: 5_000_000_000)
 
 
 # ── calls that return ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -585,7 +586,7 @@ def test_a_module_is_patched_when_it_arrives_and_never_imported(
     (tmp_path / "toy_that_arrives.py").write_text("class Client:\n    def create(self, **_): return 'x'\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     rows = (Patch(module="toy_that_arrives", target="Client.create", endpoint=TOY),)
-    patches = Patches(rows, Telemetry("toy", "1", Config(), **recorded.providers))
+    patches = Patches(rows, lambda: Telemetry("toy", "1", Config(), **recorded.providers))
     patches.apply()
     assert "toy_that_arrives" not in sys.modules
     import toy_that_arrives  # type: ignore[import-not-found]
@@ -605,7 +606,7 @@ def test_a_target_that_moved_is_one_warning_and_the_others_still_work(
         Patch(module="toy_library", target="Gone.create", endpoint=TOY),
         Patch(module="toy_library", target="Client.create", endpoint=TOY),
     )
-    patches = Patches(rows, Telemetry("toy", "1", Config(), **recorded.providers))
+    patches = Patches(rows, lambda: Telemetry("toy", "1", Config(), **recorded.providers))
     patches.apply()
     (record,) = caplog.records
     assert "Gone.create of toy_library is not instrumented" in record.getMessage()
@@ -625,7 +626,7 @@ def test_an_inherited_method_is_taken_back_without_a_trace(recorded: Recorded) -
     sys.modules["toy_library"] = module
     patches = Patches(
         (Patch(module="toy_library", target="Derived.create", endpoint=TOY),),
-        Telemetry("toy", "1", Config(), **recorded.providers),
+        lambda: Telemetry("toy", "1", Config(), **recorded.providers),
     )
     patches.apply()
     Derived().create(result="x")

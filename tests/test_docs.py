@@ -85,7 +85,7 @@ def test_every_event_that_is_emitted_is_documented() -> None:
 
 
 def test_every_endpoint_has_its_example() -> None:
-    instrumented = [row.endpoint for row in OpenAIInstrumentor.rows if isinstance(row, Patch)]
+    instrumented = [row.load() for row in OpenAIInstrumentor.rows if isinstance(row, Patch)]
     examples = [surface.endpoint for surface in SURFACES]
     assert all(endpoint in examples for endpoint in instrumented)
     assert all(endpoint in instrumented for endpoint in examples)

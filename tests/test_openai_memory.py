@@ -20,12 +20,12 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import otel_genai
 from openai_clients import USER, client
-from otel_genai.call import Call
+from otel_genai.call.call import Call
 from otel_genai.call.patching import Patches
 from otel_genai.config import Config
 from otel_genai.endpoint import Patch
 from otel_genai.operation import Operation
-from otel_genai.telemetry import Telemetry
+from otel_genai.telemetry.telemetry import Telemetry
 from scripted_server import HELLO, chunk, completion, delta
 from test_call import library
 from toy import TOY, Stream, ToyError
@@ -146,7 +146,7 @@ def test_five_thousand_calls_of_every_kind_leave_nothing_behind(forgetful: dict[
     module = library()
     sys.modules["toy_library"] = module
     telemetry = Telemetry("toy", "1", Config(content_on_spans=True), **forgetful)
-    patches = Patches((Patch(module="toy_library", target="Client.create", endpoint=TOY),), telemetry)
+    patches = Patches((Patch(module="toy_library", target="Client.create", endpoint=TOY),), lambda: telemetry)
     patches.apply()
     toy = module.Client()
 

@@ -16,13 +16,13 @@ from otel_genai.version import __version__
 
 if TYPE_CHECKING:
     from otel_genai.instrumentors import instrument, uninstrument
-    from otel_genai.telemetry import observe
+    from otel_genai.telemetry.observers import observe
 
 __all__ = ["__version__", "instrument", "observe", "uninstrument"]
 
 _HOMES: Final = {
     "instrument": "otel_genai.instrumentors",
-    "observe": "otel_genai.telemetry",
+    "observe": "otel_genai.telemetry.observers",
     "uninstrument": "otel_genai.instrumentors",
 }
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from otel_genai.semconv.metrics import LATEST, V1_41, Vintage
-from otel_genai.telemetry import completion_hook as hooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -133,9 +132,16 @@ class Config:
             raise ValueError("redact= takes a function from text to text")
         if completion_hook is not None and not hasattr(completion_hook, "on_completion"):
             raise ValueError("completion_hook= takes an object with a method on_completion")
-        if completion_hook is not None and not hooks.supported():
-            raise ValueError("completion_hook= needs opentelemetry-util-genai: pip install opentelemetry-util-genai")
         hook_name = environ.get(COMPLETION_HOOK.variable, "").strip()
+        if completion_hook is not None or hook_name:
+            from otel_genai.telemetry import completion_hook as hooks
+
+            if completion_hook is None:
+                completion_hook = hooks.load(hook_name)
+            elif not hooks.supported():
+                raise ValueError(
+                    "completion_hook= needs opentelemetry-util-genai: pip install opentelemetry-util-genai"
+                )
         on_spans, on_events = _choice(environ, CAPTURE_CONTENT, _CAPTURE_MODES, (False, False))
         return cls(
             content_on_spans=on_spans,
@@ -147,7 +153,7 @@ class Config:
             provider=provider,
             provider_names=_provider_names(environ),
             redact=redact,
-            completion_hook=completion_hook or (hooks.load(hook_name) if hook_name else None),
+            completion_hook=completion_hook,
         )
 
 

@@ -7,14 +7,13 @@ and is the same for all.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
-
-from otel_genai.operation import Prompt, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
 
-    from otel_genai.operation import Failure, Request
+    from otel_genai.operation import Failure, Prompt, Request, Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +47,14 @@ class Unstreamed:
 
     def response(self) -> Response:
         """Nothing."""
+        from otel_genai.operation import Response
+
         return Response()
 
 
 def _nothing(arguments: Arguments) -> Prompt:  # noqa: ARG001
+    from otel_genai.operation import Prompt
+
     return Prompt()
 
 
@@ -89,11 +92,20 @@ class Patch:
     """Module in which the class is defined or re-exported. It is never imported by us: the patch waits for its import."""
     target: str
     """`Class.method`."""
-    endpoint: Endpoint
+    endpoint: Endpoint | str
+    """How it reads; or where that stands (`package.module:NAME`), for rooms that are imported when their module arrives."""
     awaits: bool = False
     """Whether the call returns an awaitable. Stated here because decorators hide it from `inspect.iscoroutinefunction`."""
     optional: bool = False
     """Whether supported versions of the library exist that lack the target; otherwise its absence is worth a warning."""
+
+    def load(self) -> Endpoint:
+        """The endpoint, imported if need be."""
+        if isinstance(self.endpoint, Endpoint):
+            return self.endpoint
+        module, _, name = self.endpoint.partition(":")
+        endpoint: Endpoint = getattr(import_module(module), name)
+        return endpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

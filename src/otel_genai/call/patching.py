@@ -1,23 +1,20 @@
-"""Applies a provider's rows when their modules arrive, and takes them back.
-
-The two drivers, one for calls that return and one for calls that are awaited, are all that sync and async do differently.
-"""
+"""Applies a provider's rows when their modules arrive, and takes them back."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import wrapt
 
-from otel_genai.call import Call, propagation
-from otel_genai.endpoint import Arguments, Carrier, Patch, Reply, Row
+from otel_genai.call import propagation
+from otel_genai.endpoint import Carrier, Patch, Reply, Row
 from otel_genai.guard import Guard
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from otel_genai.endpoint import Endpoint
-    from otel_genai.telemetry import Telemetry
+    from otel_genai.telemetry.telemetry import Telemetry
 
     Driver = Callable[[Callable[..., Any], Any, tuple[Any, ...], Mapping[str, Any]], Any]
 
@@ -28,9 +25,10 @@ _NOTING: Final = Guard("the model is reported as the response's body has it")
 class Patches:
     """The rows of one provider, applied or not."""
 
-    def __init__(self, rows: Iterable[Row], telemetry: Telemetry) -> None:
+    def __init__(self, rows: Iterable[Row], telemetry: Callable[[], Telemetry]) -> None:
+        """`telemetry` is called, once, when the first of the rows finds its module: until then nothing is paid for."""
         self._rows = tuple(rows)
-        self._telemetry = telemetry
+        self._telemetry = cache(telemetry)
         self._active = False
         # (class, attribute, our wrapper, what was there; `None` where it was inherited)
         self._applied: list[tuple[Any, str, Any, Any]] = []
@@ -54,7 +52,8 @@ class Patches:
     def revert(self) -> None:
         """Put back what was there. A wrapper that somebody else has wrapped since stays, and does nothing."""
         self._active = False
-        self._telemetry.close()
+        if self._applied:
+            self._telemetry().close()
         for owner, attribute, wrapper, original in self._applied:
             if vars(owner).get(attribute) is not wrapper:
                 continue
@@ -77,44 +76,20 @@ class Patches:
 
     def _driver(self, row: Row) -> Driver:
         if isinstance(row, Carrier):
-            return _injecting(self._telemetry, row)
+            return _injecting(row)
         if isinstance(row, Reply):
             return _noting(row)
-        return (_awaiting if row.awaits else _calling)(self._telemetry, row.endpoint)
+        # Only now: all that a call needs is imported when the first module arrives in which there are calls.
+        from otel_genai.call import drivers
+
+        return (drivers.awaiting if row.awaits else drivers.calling)(self._telemetry(), row.load())
 
 
-def _calling(telemetry: Telemetry, endpoint: Endpoint) -> Driver:
-    def drive(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        call = Call.begin(telemetry, endpoint, Arguments(instance, args, kwargs))
-        if call is None:
-            return wrapped(*args, **kwargs)
-        with call:
-            return call.settle(wrapped(*args, **kwargs))
-
-    return drive
-
-
-def _awaiting(telemetry: Telemetry, endpoint: Endpoint) -> Driver:
-    async def settled(awaitable: Awaitable[Any], arguments: Arguments) -> Any:
-        call = Call.begin(telemetry, endpoint, arguments)
-        if call is None:
-            return await awaitable
-        with call:
-            return call.settle(await awaitable)
-
-    def drive(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        # The library is called at once and not when awaited, so that wrong arguments are refused where they were given.
-        return settled(wrapped(*args, **kwargs), Arguments(instance, args, kwargs))
-
-    return drive
-
-
-def _injecting(telemetry: Telemetry, carrier: Carrier) -> Driver:
+def _injecting(carrier: Carrier) -> Driver:
     def drive(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:  # noqa: ARG001
         request = wrapped(*args, **kwargs)
         with _INJECTING:
-            if telemetry.propagates:
-                propagation.inject(carrier.headers(request))
+            propagation.inject(carrier.headers(request))
         return request
 
     return drive

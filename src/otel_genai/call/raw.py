@@ -16,7 +16,7 @@ from otel_genai.operation import Response
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from otel_genai.call import Call
+    from otel_genai.call.call import Call
 
 JSON: Final = "application/json"
 _EVENT_STREAM: Final = "text/event-stream"

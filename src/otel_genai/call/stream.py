@@ -15,7 +15,7 @@ from wrapt import BaseObjectProxy
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-    from otel_genai.call import Call
+    from otel_genai.call.call import Call
 
 
 def is_stream(result: object) -> bool:

@@ -11,13 +11,14 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type:
 
 from otel_genai.call.patching import Patches
 from otel_genai.config import Config
-from otel_genai.telemetry import Telemetry
+from otel_genai.endpoint import Carrier
 from otel_genai.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from otel_genai.endpoint import Row
+    from otel_genai.telemetry.telemetry import Telemetry
 
 _logger = logging.getLogger("otel_genai")
 
@@ -50,8 +51,14 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
             raise ValueError(f"instrument() does not know {', '.join(sorted(unknown))}; it takes {known}")
         config = Config.from_environment(**{name: options[name] for name in _SETTINGS if name in options})
         providers = {name: options[name] for name in _PROVIDERS if name in options}
-        telemetry = Telemetry(type(self).__module__, __version__, config, **providers)
-        self._patches = Patches(self.rows, telemetry)
+
+        def telemetry() -> Telemetry:
+            from otel_genai.telemetry.telemetry import Telemetry
+
+            return Telemetry(type(self).__module__, __version__, config, **providers)
+
+        rows = self.rows if config.propagate else [row for row in self.rows if not isinstance(row, Carrier)]
+        self._patches = Patches(rows, telemetry)
         self._patches.apply()
 
     def _uninstrument(self, **_: Any) -> None:

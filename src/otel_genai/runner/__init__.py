@@ -59,7 +59,7 @@ def run(target: Target, *, summary: bool) -> int:
 
         def flush() -> None:
             # Where nothing was instrumented, nothing is open, and this is no time to import.
-            if call := sys.modules.get("otel_genai.call"):
+            if call := sys.modules.get("otel_genai.call.call"):
                 call.finish_open_streams()
             sdk.flush(providers)
 

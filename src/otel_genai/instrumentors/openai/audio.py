@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.endpoint import Endpoint, Patch
+from otel_genai.endpoint import Endpoint
 from otel_genai.instrumentors.openai.messages import said
 from otel_genai.instrumentors.openai.request import body, failure, field, number, text, unparsed
 from otel_genai.instrumentors.openai.server import OPENAI, server
@@ -114,15 +114,4 @@ TRANSCRIPT: Final = Endpoint(
     fold=AudioFold,
     failure=failure,
     unparsed=unparsed,
-)
-
-_MODULE: Final = "openai.resources.audio"
-
-ROWS: Final = (
-    Patch(module=f"{_MODULE}.speech", target="Speech.create", endpoint=SPEECH),
-    Patch(module=f"{_MODULE}.speech", target="AsyncSpeech.create", endpoint=SPEECH, awaits=True),
-    Patch(module=f"{_MODULE}.transcriptions", target="Transcriptions.create", endpoint=TRANSCRIPT),
-    Patch(module=f"{_MODULE}.transcriptions", target="AsyncTranscriptions.create", endpoint=TRANSCRIPT, awaits=True),
-    Patch(module=f"{_MODULE}.translations", target="Translations.create", endpoint=TRANSCRIPT),
-    Patch(module=f"{_MODULE}.translations", target="AsyncTranslations.create", endpoint=TRANSCRIPT, awaits=True),
 )

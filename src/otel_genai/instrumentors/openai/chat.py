@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.endpoint import Endpoint, Patch
+from otel_genai.endpoint import Endpoint
 from otel_genai.instrumentors.openai.messages import AnswerFold, answer, tools, turns
 from otel_genai.instrumentors.openai.request import (
     Parameters,
@@ -151,18 +151,4 @@ CHAT: Final = Endpoint(
     fold=ChatFold,
     failure=failure,
     unparsed=unparsed,
-)
-
-_MODULE: Final = "openai.resources.chat.completions"
-
-# Where `parse` was before it came here, and where it calls nothing of the above.
-_BETA_MODULE: Final = "openai.resources.beta.chat.completions"
-
-ROWS: Final = (
-    Patch(module=_MODULE, target="Completions.create", endpoint=CHAT),
-    Patch(module=_MODULE, target="AsyncCompletions.create", endpoint=CHAT, awaits=True),
-    Patch(module=_MODULE, target="Completions.parse", endpoint=CHAT, optional=True),
-    Patch(module=_MODULE, target="AsyncCompletions.parse", endpoint=CHAT, awaits=True, optional=True),
-    Patch(module=_BETA_MODULE, target="Completions.parse", endpoint=CHAT),
-    Patch(module=_BETA_MODULE, target="AsyncCompletions.parse", endpoint=CHAT, awaits=True),
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.endpoint import Endpoint, Patch
+from otel_genai.endpoint import Endpoint
 from otel_genai.instrumentors.openai.chat import ChatFold, chat_response
 from otel_genai.instrumentors.openai.messages import said
 from otel_genai.instrumentors.openai.request import (
@@ -120,11 +120,4 @@ COMPLETION: Final = Endpoint(
     fold=CompletionFold,
     failure=failure,
     unparsed=unparsed,
-)
-
-_MODULE: Final = "openai.resources.completions"
-
-ROWS: Final = (
-    Patch(module=_MODULE, target="Completions.create", endpoint=COMPLETION),
-    Patch(module=_MODULE, target="AsyncCompletions.create", endpoint=COMPLETION, awaits=True),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.endpoint import Endpoint, Patch
+from otel_genai.endpoint import Endpoint
 from otel_genai.instrumentors.openai.request import body, failure, field, integer, listed, text, unparsed
 from otel_genai.instrumentors.openai.server import OPENAI, server
 from otel_genai.operation import Request, Response, Usage
@@ -57,11 +57,4 @@ EMBEDDING: Final = Endpoint(
     response=embedding_response,
     failure=failure,
     unparsed=unparsed,
-)
-
-_MODULE: Final = "openai.resources.embeddings"
-
-ROWS: Final = (
-    Patch(module=_MODULE, target="Embeddings.create", endpoint=EMBEDDING),
-    Patch(module=_MODULE, target="AsyncEmbeddings.create", endpoint=EMBEDDING, awaits=True),
 )

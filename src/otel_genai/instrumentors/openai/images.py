@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.endpoint import Endpoint, Patch
+from otel_genai.endpoint import Endpoint
 from otel_genai.instrumentors.openai.messages import said
 from otel_genai.instrumentors.openai.request import body, failure, field, integer, listed, text, unparsed
 from otel_genai.instrumentors.openai.server import OPENAI, server
@@ -80,15 +80,4 @@ IMAGE: Final = Endpoint(
     fold=ImageFold,
     failure=failure,
     unparsed=unparsed,
-)
-
-_MODULE: Final = "openai.resources.images"
-
-ROWS: Final = (
-    Patch(module=_MODULE, target="Images.generate", endpoint=IMAGE),
-    Patch(module=_MODULE, target="Images.edit", endpoint=IMAGE),
-    Patch(module=_MODULE, target="Images.create_variation", endpoint=IMAGE),
-    Patch(module=_MODULE, target="AsyncImages.generate", endpoint=IMAGE, awaits=True),
-    Patch(module=_MODULE, target="AsyncImages.edit", endpoint=IMAGE, awaits=True),
-    Patch(module=_MODULE, target="AsyncImages.create_variation", endpoint=IMAGE, awaits=True),
 )

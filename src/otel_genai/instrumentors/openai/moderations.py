@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.endpoint import Endpoint, Patch
+from otel_genai.endpoint import Endpoint
 from otel_genai.instrumentors.openai.messages import said, turns
 from otel_genai.instrumentors.openai.request import body, failure, field, listed, text, unparsed
 from otel_genai.instrumentors.openai.server import OPENAI, server
@@ -44,11 +44,4 @@ MODERATION: Final = Endpoint(
     response=moderation_response,
     failure=failure,
     unparsed=unparsed,
-)
-
-_MODULE: Final = "openai.resources.moderations"
-
-ROWS: Final = (
-    Patch(module=_MODULE, target="Moderations.create", endpoint=MODERATION),
-    Patch(module=_MODULE, target="AsyncModerations.create", endpoint=MODERATION, awaits=True),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.endpoint import Endpoint, Patch
+from otel_genai.endpoint import Endpoint
 from otel_genai.instrumentors.openai.messages import finish_reason_of
 from otel_genai.instrumentors.openai.request import (
     Parameters,
@@ -257,18 +257,3 @@ _FETCH: Final = Request(operation=gen_ai.FETCH_RESPONSE, provider=OPENAI, api=_A
 CREATE: Final = _endpoint(create_request, created, default=_CHAT, prompt=create_prompt)
 FETCH: Final = _endpoint(fetch_request, fetched, default=_FETCH)
 COMPACT: Final = _endpoint(create_request, compacted, default=_CHAT, prompt=create_prompt)
-
-# The modules that define the classes: the packages above them load lazily, and to look there would be an import for our sake.
-# `stream` goes through `create` or `retrieve`, `parse` does not; the beta surface is classes of its own.
-_MODULES: Final = ("openai.resources.responses.responses", "openai.resources.beta.responses.responses")
-
-ROWS: Final = (
-    Patch(module=_MODULES[0], target="Responses.parse", endpoint=CREATE),
-    Patch(module=_MODULES[0], target="AsyncResponses.parse", endpoint=CREATE, awaits=True),
-    *(
-        Patch(module=module, target=f"{owner}.{method}", endpoint=endpoint, awaits=awaits, optional=endpoint is COMPACT)
-        for module in _MODULES
-        for owner, awaits in (("Responses", False), ("AsyncResponses", True))
-        for method, endpoint in (("create", CREATE), ("retrieve", FETCH), ("compact", COMPACT))
-    ),
-)

@@ -5,11 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 from weakref import WeakKeyDictionary
 
-from otel_genai.instrumentors.openai.request import text
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from otel_genai.endpoint import Arguments
 
 OPENAI: Final = "openai"
@@ -108,8 +104,3 @@ def provider(host: str, port: int | None, path: str) -> str:
         if host.lower().endswith(ending):
             return name
     return _BY_PORT.get(port or 0, OPENAI)
-
-
-def served_model(reply: Mapping[str, Any]) -> str | None:
-    """The model behind an Azure deployment, which the response's body may not name."""
-    return text(reply["response"].headers.get("x-ms-served-model"))

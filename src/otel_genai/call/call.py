@@ -1,0 +1,265 @@
+"""Call: begins, is current only while the library works, and ends exactly once.
+
+    with call:                                  # the span is current from here …
+        result = call.settle(wrapped(...))      # a stream is handed out in a proxy that keeps the call open
+                                                # … to here: detached in the frame that attached it
+
+A stream proxy enters the same call again for every chunk. Nothing of it is current while the application's own code runs.
+This module knows the clocks; engines that tell their story afterwards bring times of their own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from _thread import start_new_thread
+from array import array
+from contextvars import ContextVar
+from dataclasses import replace
+from time import perf_counter, time_ns
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+
+from otel_genai.call import propagation, raw, stream
+from otel_genai.guard import Guard
+from otel_genai.operation import Failure, Operation, Response, Timing
+
+if TYPE_CHECKING:
+    from contextvars import Token
+    from types import TracebackType
+
+    from opentelemetry.context import Context
+
+    from otel_genai.endpoint import Arguments, Endpoint, Fold
+    from otel_genai.operation import Prompt
+    from otel_genai.telemetry.telemetry import Telemetry
+
+_BEGINNING: Final = Guard("a call is not reported")
+_READING_REQUEST: Final = Guard("a span lacks what was asked for")
+_MARKING: Final = Guard("requests for it carry no trace context, and operations inside of it are reported too")
+_READING_PROMPT: Final = Guard("a span lacks its prompt")
+_READING_RESPONSE: Final = Guard("a span lacks what was answered")
+_READING_CHUNK: Final = Guard("a span lacks part of what was streamed")
+_READING_ERROR: Final = Guard("an error is reported by its class alone")
+_OPENING_STREAM: Final = Guard("a stream is not followed")
+_REPORTING: Final = Guard("an operation is not reported")
+
+# (call, how to leave it, what was entered before), apart for every thread and task: two of them may be inside of one call.
+_entered: ContextVar[tuple[Call, Token[Context], Any] | None] = ContextVar("otel-genai-entered", default=None)
+_open_streams: set[Call] = set()
+_exits_awaited: WeakSet[Telemetry] = WeakSet()
+_reporting_abandoned = threading.Lock()
+
+
+class Call:
+    """One GenAI call of the application, from its beginning to its one and only end."""
+
+    __slots__ = (
+        "_asked",
+        "_asked_at",
+        "_began_ns",
+        "_chunks",
+        "_context",
+        "_endpoint",
+        "_first_token",
+        "_fold",
+        "_prompt",
+        "_request",
+        "_response",
+        "_span",
+        "_started",
+        "_streaming",
+        "_telemetry",
+        "_underway",
+        "_unreported",
+        "_with_content",
+    )
+
+    def __init__(self, telemetry: Telemetry, endpoint: Endpoint, arguments: Arguments) -> None:
+        self._began_ns = time_ns()
+        self._started = perf_counter()
+        self._telemetry = telemetry
+        self._endpoint = endpoint
+        self._request = endpoint.default
+        with _READING_REQUEST:
+            self._request = telemetry.addressed(endpoint.request(arguments))
+        self._span = telemetry.start(self._request, self._began_ns)
+        self._underway = propagation.Underway(self._request.operation)
+        self._context = trace.set_span_in_context(self._span)
+        with _MARKING:
+            self._context = propagation.with_underway(self._underway, self._context)
+        self._with_content = telemetry.wants_content(self._span)
+        self._prompt: Prompt | None = None
+        if self._with_content:
+            # Now, because the application may change its messages while the answer is still arriving.
+            with _READING_PROMPT:
+                self._prompt = endpoint.prompt(arguments)
+        self._response = Response()
+        self._fold: Fold | None = None
+        self._streaming = False
+        self._asked_at = self._started
+        self._asked = array("d")
+        self._chunks = array("d")
+        self._first_token: float | None = None
+        # Whoever takes the one token reports: `list.pop` is atomic, so no two threads do.
+        self._unreported = [True]
+
+    @classmethod
+    def begin(cls, telemetry: Telemetry, endpoint: Endpoint, arguments: Arguments) -> Call | None:
+        """A call, or `None` if none is to be reported: suppressed, or inside an operation of the same name already."""
+        with _BEGINNING:
+            if telemetry.enabled and not propagation.is_underway(endpoint.default.operation):
+                return cls(telemetry, endpoint, arguments)
+        return None
+
+    def __enter__(self) -> None:
+        self._asked_at = perf_counter()
+        _entered.set((self, otel_context.attach(self._context), _entered.get()))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        entered = _entered.get()
+        # Otherwise a coroutine that nobody awaits any more is being closed, somewhere else: there is nothing to leave there.
+        if entered is not None and entered[0] is self:
+            otel_context.detach(entered[1])
+            _entered.set(entered[2])
+        if error is None:
+            if not self._streaming:
+                self.finish()
+        elif isinstance(error, StopIteration | StopAsyncIteration):
+            self.finish()
+        else:
+            self.fail(error)
+
+    def is_current(self) -> bool:
+        """Whether the code that asks runs inside of this call, and not in the application."""
+        return otel_context.get_current() is self._context
+
+    def settle(self, result: Any) -> Any:
+        """Take note of what the library returned, and give what the application gets: that, or a proxy if it is a stream."""
+        with _OPENING_STREAM:
+            if stream.is_stream(result):
+                proxy = stream.proxy(result, self, self.chunk)
+                self._follow()
+                return proxy
+            http = self._endpoint.unparsed(result)
+            if http is not None and not http.is_closed:
+                raw.follow(http, self)
+                self._follow(whole=raw.media_type(http) == raw.JSON)
+                return result
+            with _READING_RESPONSE:
+                self._response = self._endpoint.response(
+                    result if http is None else raw.answer(http), self._with_content
+                )
+        return result
+
+    def _follow(self, *, whole: bool = False) -> None:
+        with _READING_RESPONSE:
+            self._fold = (
+                raw.Body(self._endpoint.response, self._with_content)
+                if whole
+                else self._endpoint.fold(self._request, self._with_content)
+            )
+        self._streaming = True
+        if self._telemetry not in _exits_awaited:
+            # What is registered last is run first, so that this comes before the SDK's own shutdown, which is there by now.
+            atexit.register(finish_open_streams)
+            _exits_awaited.add(self._telemetry)
+        _open_streams.add(self)
+
+    def chunk(self, chunk: Any) -> None:
+        """Take note of a chunk that has just arrived."""
+        if not self._unreported:
+            return
+        now = perf_counter()
+        self._asked.append(self._asked_at)
+        self._chunks.append(now)
+        fold = self._fold
+        if fold is not None:
+            with _READING_CHUNK:
+                if fold.add(chunk) and self._first_token is None:
+                    self._first_token = now
+
+    def piece(self, piece: bytes) -> None:
+        """Take note of a piece of a body that is not a stream of chunks: its arrival says nothing about the model's pace."""
+        fold = self._fold
+        if self._unreported and fold is not None:
+            fold.add(piece)
+
+    def finish(self) -> None:
+        """The operation is over: fully received, or stopped by its caller, which is no error."""
+        self._end(None, perf_counter())
+
+    def fail(self, error: BaseException) -> None:
+        """The operation is over because of `error`."""
+        self._end(error, perf_counter())
+
+    def abandon(self) -> None:
+        """The application dropped the stream, and the interpreter tells us so.
+
+        That can be anywhere, also within a garbage collection that struck while this very thread holds a lock of the SDK.
+        So the report is made by a thread of its own.
+        """
+        if not self._unreported:
+            return
+        ended = perf_counter()
+        try:
+            start_new_thread(self._end_abandoned, (ended,))
+        except RuntimeError:  # the interpreter is shutting down and starts no more threads
+            self._end(None, ended)
+
+    def _end_abandoned(self, ended: float) -> None:
+        with _reporting_abandoned:
+            self._end(None, ended)
+
+    def _end(self, error: BaseException | None, ended: float) -> None:
+        try:
+            self._unreported.pop()
+        except IndexError:
+            return
+        with _REPORTING:
+            if self._fold is not None:
+                with _READING_RESPONSE:
+                    self._response = self._fold.response()
+            if self._underway.served_model is not None:
+                self._response = replace(self._response, model=self._underway.served_model)
+            self._telemetry.report(
+                self._span,
+                self._context,
+                Operation(
+                    request=self._request,
+                    response=self._response,
+                    timing=Timing(
+                        began_ns=self._began_ns,
+                        started=self._started,
+                        ended=ended,
+                        asked=self._asked,
+                        chunks=self._chunks,
+                        first_token=self._first_token,
+                    ),
+                    prompt=self._prompt,
+                    failure=None if error is None else self._failure(error),
+                ),
+            )
+        _open_streams.discard(self)
+        # The application may keep the stream for long; what was said is not ours to keep with it.
+        self._fold = self._prompt = None
+        self._response = Response()
+
+    def _failure(self, error: BaseException) -> Failure:
+        with _READING_ERROR:
+            return self._endpoint.failure(error, self._with_content)
+        return Failure.of(error)
+
+
+def finish_open_streams() -> None:
+    """End the streams that nobody has ended yet: the interpreter is about to exit, or the process to be terminated."""
+    for call in tuple(_open_streams):
+        call.finish()
+    # A thread may be in the middle of a report.
+    if _reporting_abandoned.acquire(timeout=5):
+        _reporting_abandoned.release()

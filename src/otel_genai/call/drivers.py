@@ -1,0 +1,46 @@
+"""The two drivers, for calls that return and for calls that are awaited: all that sync and async do differently is one `await`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from otel_genai.call.call import Call
+from otel_genai.endpoint import Arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from otel_genai.endpoint import Endpoint
+    from otel_genai.telemetry.telemetry import Telemetry
+
+    Driver = Callable[[Callable[..., Any], Any, tuple[Any, ...], Mapping[str, Any]], Any]
+
+
+def calling(telemetry: Telemetry, endpoint: Endpoint) -> Driver:
+    """For calls that return."""
+
+    def drive(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        call = Call.begin(telemetry, endpoint, Arguments(instance, args, kwargs))
+        if call is None:
+            return wrapped(*args, **kwargs)
+        with call:
+            return call.settle(wrapped(*args, **kwargs))
+
+    return drive
+
+
+def awaiting(telemetry: Telemetry, endpoint: Endpoint) -> Driver:
+    """For calls that are awaited."""
+
+    async def settled(awaitable: Awaitable[Any], arguments: Arguments) -> Any:
+        call = Call.begin(telemetry, endpoint, arguments)
+        if call is None:
+            return await awaitable
+        with call:
+            return call.settle(await awaitable)
+
+    def drive(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        # The library is called at once and not when awaited, so that wrong arguments are refused where they were given.
+        return settled(wrapped(*args, **kwargs), Arguments(instance, args, kwargs))
+
+    return drive
