@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_genai.endpoint import Endpoint
 from otel_genai.instrumentors.openai.messages import AnswerFold, answer, tools, turns
 from otel_genai.instrumentors.openai.request import (
+    SAMPLING,
     Parameters,
     body,
     failure,
@@ -33,20 +34,19 @@ if TYPE_CHECKING:
 _API: Final = "chat_completions"
 _MISSING: Final = "error"
 
-
-_PARAMETERS: Final[Parameters] = {
-    "model": ("model", text),
-    "stream": ("stream", bool),
+COMPLETION_PARAMETERS: Final[Parameters] = {
+    **SAMPLING,
     "n": ("choice_count", integer),
     "max_tokens": ("max_tokens", integer),
-    "max_completion_tokens": ("max_tokens", integer),
-    "temperature": ("temperature", number),
-    "top_p": ("top_p", number),
-    "top_k": ("top_k", integer),
     "frequency_penalty": ("frequency_penalty", number),
     "presence_penalty": ("presence_penalty", number),
     "stop": ("stop_sequences", texts),
     "seed": ("seed", integer),
+}
+"""Of bare completions too, from which chat has them."""
+_PARAMETERS: Final[Parameters] = {
+    **COMPLETION_PARAMETERS,
+    "max_completion_tokens": ("max_tokens", integer),
     "reasoning_effort": ("reasoning_level", text),
     "service_tier": ("service_tier", text),
 }

@@ -7,19 +7,16 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.endpoint import Endpoint
-from otel_genai.instrumentors.openai.chat import ChatFold, chat_response
+from otel_genai.instrumentors.openai.chat import COMPLETION_PARAMETERS, ChatFold, chat_response
 from otel_genai.instrumentors.openai.messages import said
 from otel_genai.instrumentors.openai.request import (
-    Parameters,
     body,
     failure,
     field,
     integer,
     listed,
-    number,
     parameters,
     text,
-    texts,
     unparsed,
 )
 from otel_genai.instrumentors.openai.server import OPENAI, server
@@ -29,21 +26,6 @@ from otel_genai.semconv import gen_ai
 if TYPE_CHECKING:
     from otel_genai.endpoint import Arguments
     from otel_genai.operation import Response
-
-
-_PARAMETERS: Final[Parameters] = {
-    "model": ("model", text),
-    "stream": ("stream", bool),
-    "n": ("choice_count", integer),
-    "max_tokens": ("max_tokens", integer),
-    "temperature": ("temperature", number),
-    "top_p": ("top_p", number),
-    "top_k": ("top_k", integer),
-    "frequency_penalty": ("frequency_penalty", number),
-    "presence_penalty": ("presence_penalty", number),
-    "stop": ("stop_sequences", texts),
-    "seed": ("seed", integer),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +42,7 @@ def completion_request(arguments: Arguments) -> CompletionRequest:
         operation=gen_ai.TEXT_COMPLETION,
         choices_due=(integer(fields.get("n")) or 1) * _prompt_count(fields.get("prompt")),
         **server(arguments),
-        **parameters(fields, _PARAMETERS),
+        **parameters(fields, COMPLETION_PARAMETERS),
     )
 
 

@@ -64,6 +64,16 @@ def body(arguments: Arguments) -> Mapping[str, Any]:
     return {**arguments.kwargs, **extra} if isinstance(extra, dict) else arguments.kwargs
 
 
+SAMPLING: Final[Parameters] = {
+    "model": ("model", text),
+    "stream": ("stream", bool),
+    "temperature": ("temperature", number),
+    "top_p": ("top_p", number),
+    "top_k": ("top_k", integer),
+}
+"""What every interface that generates text has, under the same names."""
+
+
 def parameters(fields: Mapping[str, Any], table: Parameters) -> dict[str, Any]:
     """Our fields of those parameters that were given in a form that can be read."""
     read = ((ours, convert(fields[theirs])) for theirs, (ours, convert) in table.items() if theirs in fields)

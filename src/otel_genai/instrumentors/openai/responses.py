@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_genai.endpoint import Endpoint
 from otel_genai.instrumentors.openai.messages import finish_reason_of
 from otel_genai.instrumentors.openai.request import (
+    SAMPLING,
     Parameters,
     body,
     failure,
     field,
     integer,
     listed,
-    number,
     output_type,
     parameters,
     text,
@@ -42,12 +42,8 @@ if TYPE_CHECKING:
 _API: Final = "responses"
 _MISSING: Final = "error"
 _PARAMETERS: Final[Parameters] = {
-    "model": ("model", text),
-    "stream": ("stream", bool),
+    **SAMPLING,
     "max_output_tokens": ("max_tokens", integer),
-    "temperature": ("temperature", number),
-    "top_p": ("top_p", number),
-    "top_k": ("top_k", integer),
     "service_tier": ("service_tier", text),
     "previous_response_id": ("previous_response_id", text),
 }
