@@ -540,7 +540,7 @@ def test_an_observer_that_raises_does_not_reach_the_application(toy: Setup) -> N
 
 def test_an_observer_is_told_which_span_it_was(toy: Setup) -> None:
     seen: list[trace.SpanContext] = []
-    stop = observe(lambda _, span: seen.append(span))
+    stop = observe(lambda _, span: seen.append(span.get_span_context()))
     toy.client.create(result="x")
     stop()
     stop()

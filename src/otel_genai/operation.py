@@ -248,6 +248,8 @@ class Timing:
     """For every chunk, when the consumer asked for it: a slow consumer and a slow server differ here."""
     chunks: Sequence[float] = ()
     """For every chunk, when it arrived; as long as `asked`."""
+    tokens: Sequence[int] = ()
+    """For every chunk, how many output tokens it brought; as long as `chunks`, or empty where nobody told."""
     first_token: float | None = None
     """When the first chunk arrived that carried generated output; chat streams open with one that carries none."""
 
@@ -309,3 +311,5 @@ class Operation:
     """`None` unless content was captured."""
     failure: Failure | None = None
     """`None` if it succeeded, and also if the caller stopped it early: that is not an error."""
+    unfinished: bool = False
+    """Whether the process came to its end first, so that nobody knows how it would have ended."""

@@ -16,7 +16,7 @@ import otel_genai
 from otel_genai.runner.spans import LastSpans
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import SpanContext
+    from opentelemetry.trace import Span, SpanContext
 
     from otel_genai.operation import Operation
     from otel_genai.recording.summary import Summary
@@ -40,11 +40,11 @@ class Report:
             provider.add_span_processor(self._spans)
         otel_genai.observe(self.notice)
 
-    def notice(self, operation: Operation, span: SpanContext) -> None:
+    def notice(self, operation: Operation, span: Span) -> None:
         """Take in one finished operation."""
         # A fork's calls are not this run's to tell, and its copy would grow without ever being shown.
         if os.getpid() == self._process:
-            self._last = span
+            self._last = span.get_span_context()
             (self._summary or self._first_summary()).add(operation)
 
     def print(self) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 from otel_genai.guard import Guard
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import SpanContext
+    from opentelemetry.trace import Span
 
     from otel_genai.operation import Operation
 
-Observer = Callable[["Operation", "SpanContext"], None]
+Observer = Callable[["Operation", "Span"], None]
 
 _OBSERVING: Final = Guard("an observer missed an operation")
 
@@ -20,9 +20,10 @@ _observers: list[Observer] = []
 
 
 def observe(callback: Observer) -> Callable[[], None]:
-    """Have `callback(operation, span_context)` called with every operation that ends, from any instrumentation of this package.
+    """Have `callback(operation, span)` called with every operation that ends, from any instrumentation of this package.
 
-    It runs where the operation ended, so it should be quick; what it raises is logged and goes no further.
+    The span has ended, and may be one that was not sampled. The callback runs where the operation ended, so it should be quick;
+    what it raises is logged and goes no further.
     Returns a function that ends the observation.
     """
     _observers.append(callback)
@@ -34,7 +35,7 @@ def observe(callback: Observer) -> Callable[[], None]:
     return stop
 
 
-def notify(operation: Operation, span: SpanContext) -> None:
+def notify(operation: Operation, span: Span) -> None:
     """Tell every observer of a finished operation."""
     for observer in tuple(_observers):
         with _OBSERVING:

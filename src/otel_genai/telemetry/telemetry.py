@@ -127,7 +127,7 @@ class Telemetry:
             self._measure(context, operation)
         with _ENDING:
             span.end(operation.timing.ended_ns)
-        observers.notify(operation, span.get_span_context())
+        observers.notify(operation, span)
 
     def _redacted(self, operation: Operation) -> Operation:
         if self._config.redact is None or not content.has_content(operation):
