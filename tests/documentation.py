@@ -181,16 +181,6 @@ class _Resource:
 _RESOURCE: Final = _Resource()
 
 
-class _Replay:
-    """A stream that has been received already."""
-
-    def __init__(self, events: Iterable[Any]) -> None:
-        self._events = iter(events)
-
-    def __next__(self) -> Any:
-        return next(self._events)
-
-
 def _whole(surface: Surface, call: Call) -> None:
     with call:
         call.settle(_received(surface.answer))
@@ -198,7 +188,7 @@ def _whole(surface: Surface, call: Call) -> None:
 
 def _streamed(surface: Surface, call: Call) -> None:
     with call:
-        stream = call.settle(_Replay(map(_received, surface.events)))
+        stream = call.settle(map(_received, surface.events))
     for _ in stream:
         pass
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import openai
@@ -34,8 +33,7 @@ from recorded import Recorded, attribute
 from scripted_server import HELLO, Answer, completion, scripted
 
 BARE = Operation(request=Request(operation="chat", provider="x"), timing=Timing(began_ns=0, started=0, ended=1))
-FULL = replace(
-    BARE,
+FULL = BARE._replace(
     prompt=Prompt(
         messages=(
             Message(
@@ -103,7 +101,7 @@ def test_without_content_nothing_of_it_is_left() -> None:
     bare = content.without(FULL)
     assert content.has_content(FULL)
     assert not content.has_content(bare)
-    assert bare == replace(BARE, failure=Failure(type="E", summary="E"))
+    assert bare == BARE._replace(failure=Failure(type="E", summary="E"))
 
 
 def call(recorded: Recorded, answer: Answer, **options: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -134,12 +133,12 @@ def test_what_is_unknown_is_left_out() -> None:
 
 
 def test_defaults_that_say_nothing_are_left_out() -> None:
-    request = replace(BARE.request, choice_count=1, service_tier="auto", stream=False)
-    assert render.outcome_attributes(replace(BARE, request=request)) == {}
+    request = BARE.request._replace(choice_count=1, service_tier="auto", stream=False)
+    assert render.outcome_attributes(BARE._replace(request=request)) == {}
 
 
 def test_a_failure_is_its_type() -> None:
-    failed = replace(BARE, failure=Failure(type="openai.RateLimitError", summary="RateLimitError 429"))
+    failed = BARE._replace(failure=Failure(type="openai.RateLimitError", summary="RateLimitError 429"))
     assert render.outcome_attributes(failed) == {"error.type": "openai.RateLimitError"}
 
 
@@ -173,13 +172,13 @@ def test_without_usage_there_are_no_token_measurements() -> None:
 
 
 def test_only_the_duration_knows_of_a_failure() -> None:
-    failed = replace(OPERATION, failure=Failure(type="toy.Error", summary="Error"))
+    failed = OPERATION._replace(failure=Failure(type="toy.Error", summary="Error"))
     with_error = {measure for measure, _, attributes in render.measurements(failed) if "error.type" in attributes}
     assert with_error == {Measure.DURATION}
 
 
 def conversation(*parts: Part) -> Operation:
-    return replace(BARE, prompt=Prompt(messages=(Message(role="user", parts=parts, name="Ada"),)))
+    return BARE._replace(prompt=Prompt(messages=(Message(role="user", parts=parts, name="Ada"),)))
 
 
 EVERY_PART: tuple[Part, ...] = (
@@ -194,8 +193,7 @@ EVERY_PART: tuple[Part, ...] = (
 
 
 def test_content_is_structured_by_the_message_schema() -> None:
-    operation = replace(
-        conversation(*EVERY_PART),
+    operation = conversation(*EVERY_PART)._replace(
         response=Response(messages=(Message(role="assistant", parts=(Text("hi"),), finish_reason="stop"),)),
     )
     assert render.content(operation) == {
@@ -230,8 +228,7 @@ def test_content_is_structured_by_the_message_schema() -> None:
     ],
 )
 def test_content_is_valid_by_the_conventions_own_schema(attribute: str, schema: str) -> None:
-    operation = replace(
-        BARE,
+    operation = BARE._replace(
         prompt=Prompt(
             messages=(Message(role="user", parts=EVERY_PART),),
             system_instructions=(Text("Be brief."),),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from otel_genai.operation import Failure, Prompt, Request, Response
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(NamedTuple):
     """A call as the library received it. Adapters read it and leave every object in it as it was: no iterator is consumed."""
 
     instance: Any

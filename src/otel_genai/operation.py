@@ -1,15 +1,17 @@
 """The package's own vocabulary: what one GenAI operation is, in records that never change once made.
 
+What every call makes anew is a named tuple, which takes a third of the time of a frozen dataclass to make; content is dataclasses.
+
 Nothing here knows OpenTelemetry or any provider. Provider rooms fill these records, `render` reads them, observers receive them.
 Counts are in tokens and times in seconds unless a name says otherwise; `None` means that nobody told us, never zero.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from traceback import format_tb
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -156,8 +158,7 @@ class Prompt:
 # ── one operation ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(NamedTuple):
     """What was asked for, without its content."""
 
     operation: str
@@ -172,6 +173,8 @@ class Request:
     server_port: int | None = None
     stream: bool = False
     choice_count: int | None = None
+    choices_due: int | None = None
+    """Choices that the answer will have, where that is not `choice_count`: that many for each of several prompts."""
     max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
@@ -198,8 +201,7 @@ class Request:
     """Of the embeddings asked for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(NamedTuple):
     """Tokens as the provider counted them. A part is a subset of its whole; what was not told stays `None`."""
 
     input: int | None = None
@@ -214,8 +216,7 @@ class Usage:
     output_by_modality: Mapping[str, int] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
+class Response(NamedTuple):
     """What came back."""
 
     id: str | None = None
@@ -236,8 +237,7 @@ class Response:
     """One a choice; empty unless content was asked for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
+class Timing(NamedTuple):
     """When it happened. All but `began_ns` are seconds on one monotonic clock, comparable within the process."""
 
     began_ns: int
@@ -300,13 +300,12 @@ class Failure:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
+class Operation(NamedTuple):
     """One finished GenAI operation: everything that spans, events, metrics, recordings and summaries are made from."""
 
     request: Request
-    response: Response = field(default_factory=Response)
     timing: Timing
+    response: Response = Response()
     prompt: Prompt | None = None
     """`None` unless content was captured."""
     failure: Failure | None = None

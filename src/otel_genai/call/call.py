@@ -11,17 +11,15 @@ This module knows the clocks; engines that tell their story afterwards bring tim
 from __future__ import annotations
 
 import atexit
+import os
 import threading
 from _thread import start_new_thread
 from array import array
 from contextvars import ContextVar
-from dataclasses import replace
 from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakSet
 
 from opentelemetry import context as otel_context
-from opentelemetry import trace
 
 from otel_genai.call import propagation, raw, stream
 from otel_genai.guard import Guard
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
 
 _BEGINNING: Final = Guard("a call is not reported")
 _READING_REQUEST: Final = Guard("a span lacks what was asked for")
-_MARKING: Final = Guard("requests for it carry no trace context, and operations inside of it are reported too")
 _READING_PROMPT: Final = Guard("a span lacks its prompt")
 _READING_RESPONSE: Final = Guard("a span lacks what was answered")
 _READING_CHUNK: Final = Guard("a span lacks part of what was streamed")
@@ -49,9 +46,11 @@ _REPORTING: Final = Guard("an operation is not reported")
 
 # (call, how to leave it, what was entered before), apart for every thread and task: two of them may be inside of one call.
 _entered: ContextVar[tuple[Call, Token[Context], Any] | None] = ContextVar("otel-genai-entered", default=None)
-_open_streams: set[Call] = set()
-_exits_awaited: WeakSet[Telemetry] = WeakSet()
+_open: set[Call] = set()
+_exits_awaited: set[Telemetry] = set()
 _reporting_abandoned = threading.Lock()
+_NOTHING: Final = Response()
+_NO_TIMES: Final = array("d")
 
 
 class Call:
@@ -88,30 +87,31 @@ class Call:
             self._request = telemetry.addressed(endpoint.request(arguments))
         self._span = telemetry.start(self._request, self._began_ns)
         self._underway = propagation.Underway(self._request.operation)
-        self._context = trace.set_span_in_context(self._span)
-        with _MARKING:
-            self._context = propagation.with_underway(self._underway, self._context)
+        self._context = propagation.context_of(self._span, self._underway)
         self._with_content = telemetry.wants_content(self._span)
         self._prompt: Prompt | None = None
         if self._with_content:
             # Now, because the application may change its messages while the answer is still arriving.
             with _READING_PROMPT:
                 self._prompt = endpoint.prompt(arguments)
-        self._response = Response()
+        self._response = _NOTHING
         self._fold: Fold | None = None
         self._streaming = False
-        self._asked_at = self._started
-        self._asked = array("d")
-        self._chunks = array("d")
+        self._asked = self._chunks = _NO_TIMES
         self._first_token: float | None = None
         # Whoever takes the one token reports: `list.pop` is atomic, so no two threads do.
         self._unreported = [True]
+        if telemetry not in _exits_awaited:
+            # What is registered last is run first, so that this comes before the SDK's own shutdown, which is there by now.
+            atexit.register(finish_open_calls)
+            _exits_awaited.add(telemetry)
+        _open.add(self)
 
     @classmethod
     def begin(cls, telemetry: Telemetry, endpoint: Endpoint, arguments: Arguments) -> Call | None:
         """A call, or `None` if none is to be reported: suppressed, or inside an operation of the same name already."""
         with _BEGINNING:
-            if telemetry.enabled and not propagation.is_underway(endpoint.default.operation):
+            if not telemetry.closed and propagation.is_wanted(endpoint.default.operation):
                 return cls(telemetry, endpoint, arguments)
         return None
 
@@ -164,12 +164,8 @@ class Call:
                 if whole
                 else self._endpoint.fold(self._request, self._with_content)
             )
+        self._asked, self._chunks = array("d"), array("d")
         self._streaming = True
-        if self._telemetry not in _exits_awaited:
-            # What is registered last is run first, so that this comes before the SDK's own shutdown, which is there by now.
-            atexit.register(finish_open_streams)
-            _exits_awaited.add(self._telemetry)
-        _open_streams.add(self)
 
     def chunk(self, chunk: Any) -> None:
         """Take note of a chunk that has just arrived."""
@@ -216,17 +212,18 @@ class Call:
         with _reporting_abandoned:
             self._end(None, ended)
 
-    def _end(self, error: BaseException | None, ended: float) -> None:
+    def _end(self, error: BaseException | None, ended: float, *, unfinished: bool = False) -> None:
         try:
             self._unreported.pop()
         except IndexError:
             return
+        _open.discard(self)
         with _REPORTING:
             if self._fold is not None:
                 with _READING_RESPONSE:
                     self._response = self._fold.response()
             if self._underway.served_model is not None:
-                self._response = replace(self._response, model=self._underway.served_model)
+                self._response = self._response._replace(model=self._underway.served_model)
             self._telemetry.report(
                 self._span,
                 self._context,
@@ -243,12 +240,12 @@ class Call:
                     ),
                     prompt=self._prompt,
                     failure=None if error is None else self._failure(error),
+                    unfinished=unfinished,
                 ),
             )
-        _open_streams.discard(self)
         # The application may keep the stream for long; what was said is not ours to keep with it.
         self._fold = self._prompt = None
-        self._response = Response()
+        self._response = _NOTHING
 
     def _failure(self, error: BaseException) -> Failure:
         with _READING_ERROR:
@@ -256,10 +253,16 @@ class Call:
         return Failure.of(error)
 
 
-def finish_open_streams() -> None:
-    """End the streams that nobody has ended yet: the interpreter is about to exit, or the process to be terminated."""
-    for call in tuple(_open_streams):
-        call.finish()
+def finish_open_calls() -> None:
+    """End the calls and streams that nobody has ended yet: the interpreter is about to exit, or the process to be terminated."""
+    ended = perf_counter()
+    for call in tuple(_open):
+        call._end(None, ended, unfinished=True)
     # A thread may be in the middle of a report.
     if _reporting_abandoned.acquire(timeout=5):
         _reporting_abandoned.release()
+
+
+if hasattr(os, "register_at_fork"):
+    # What is under way in the parent is the parent's to report.
+    os.register_at_fork(after_in_child=_open.clear)

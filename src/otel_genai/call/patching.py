@@ -53,7 +53,7 @@ class Patches:
         """Put back what was there. A wrapper that somebody else has wrapped since stays, and does nothing."""
         self._active = False
         if self._applied:
-            self._telemetry().close()
+            self._telemetry().closed = True
         for owner, attribute, wrapper, original in self._applied:
             if vars(owner).get(attribute) is not wrapper:
                 continue

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
-from opentelemetry import context, propagate
+from opentelemetry import context, propagate, trace
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from otel_genai.semconv import gen_ai
 
@@ -37,22 +38,30 @@ def underway() -> Underway | None:
     return found if isinstance(found, Underway) else None
 
 
-def is_underway(operation: str) -> bool:
-    """Whether the calling code is inside an operation of this name, or inside any inference that upstream reports."""
-    own = underway()
-    if own is not None and own.operation == operation:
-        return True
-    return operation in gen_ai.INFERENCE and context.get_value(_UPSTREAM_KEY) is not None
+def is_wanted(operation: str) -> bool:
+    """Whether an operation of this name is to be reported here and now.
+
+    Not where the user suppressed it, not inside an operation of the same name, and not inside any inference that upstream reports.
+    """
+    current = context.get_current()
+    if not current:
+        return True  # nobody has said anything
+    own = current.get(_UNDERWAY_KEY)
+    if isinstance(own, Underway) and own.operation == operation:
+        return False
+    if operation in gen_ai.INFERENCE and current.get(_UPSTREAM_KEY) is not None:
+        return False
+    return is_instrumentation_enabled()
 
 
-def with_underway(underway: Underway, within: Context) -> Context:
-    """A context that says that an operation is under way, in our word and in upstream's."""
-    marked = context.set_value(_UNDERWAY_KEY, underway, within)
-    if underway.operation not in gen_ai.INFERENCE:
-        return marked
-    # Upstream heeds its key only if it holds a record of its own, and where nobody has loaded upstream nobody asks.
-    upstream = sys.modules.get(_UPSTREAM_MODULE)
-    return context.set_value(_UPSTREAM_KEY, upstream.InferenceData() if upstream else True, marked)
+def context_of(span: trace.Span, underway: Underway) -> Context:
+    """The context of an operation: the calling code's, with its span current, and word of it in our key and in upstream's."""
+    marks: dict[str, object] = {**context.get_current(), _UNDERWAY_KEY: underway}
+    if underway.operation in gen_ai.INFERENCE:
+        # Upstream heeds its key only if it holds a record of its own, and where nobody has loaded upstream nobody asks.
+        upstream = sys.modules.get(_UPSTREAM_MODULE)
+        marks[_UPSTREAM_KEY] = upstream.InferenceData() if upstream else True
+    return trace.set_span_in_context(span, context.Context(marks))
 
 
 def inject(headers: MutableMapping[str, str]) -> None:
@@ -66,4 +75,5 @@ def inject(headers: MutableMapping[str, str]) -> None:
     fields: dict[str, str] = {}
     propagate.inject(fields)
     if not any(name in headers for name in fields):
-        headers.update(fields)
+        for name, value in fields.items():  # one by one: `update` of an HTTP client's headers makes all of them anew
+            headers[name] = value

@@ -6,6 +6,7 @@ The library's code runs with the operation's span current; the loop body that co
 from __future__ import annotations
 
 import weakref
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
@@ -13,19 +14,20 @@ from typing import TYPE_CHECKING, Any
 from wrapt import BaseObjectProxy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from otel_genai.call.call import Call
 
 
 def is_stream(result: object) -> bool:
     """Whether a call returned something to be read piece by piece: an iterator, sync or async."""
-    return hasattr(type(result), "__next__") or hasattr(type(result), "__anext__")
+    # Not `hasattr`: data models answer for what they lack with much ado.
+    return isinstance(result, (Iterator, AsyncIterator))
 
 
 def proxy(stream: Any, call: Call, hear: Callable[[Any], None]) -> Any:
     """What the application gets instead of `stream`; `hear` is told every chunk."""
-    return (_AsyncStream if hasattr(type(stream), "__anext__") else _Stream)(stream, call, hear)
+    return (_AsyncStream if isinstance(stream, AsyncIterator) else _Stream)(stream, call, hear)
 
 
 def tap(http: Any, call: Call, hear: Callable[[bytes], None]) -> None:
@@ -92,10 +94,6 @@ async def _closed(closing: Awaitable[Any], call: Call) -> Any:
 class _Followed(_Closable):
     """What both kinds of stream share."""
 
-    def __init__(self, wrapped: Any, call: Call, hear: Callable[[Any], None]) -> None:
-        super().__init__(wrapped, call)
-        self._self_hear = hear
-
     def __getattr__(self, name: str) -> Any:
         attribute = super().__getattr__(name)
         if name == "response":
@@ -107,20 +105,47 @@ class _Followed(_Closable):
         self._self_call.abandon()
 
 
+# The step from one chunk to the next is all that is paid for every chunk, so it looks nothing up: it is made once a stream.
+
+
+def _step(advance: Callable[[], Any], call: Call, hear: Callable[[Any], None]) -> Callable[[], Any]:
+    def step() -> Any:
+        with call:
+            chunk = advance()
+            hear(chunk)
+        return chunk
+
+    return step
+
+
+def _awaited_step(
+    advance: Callable[[], Awaitable[Any]], call: Call, hear: Callable[[Any], None]
+) -> Callable[[], Coroutine[Any, Any, Any]]:
+    async def step() -> Any:
+        with call:
+            chunk = await advance()
+            hear(chunk)
+        return chunk
+
+    return step
+
+
 class _Stream(_Followed):
     """A synchronous stream."""
 
+    def __init__(self, wrapped: Any, call: Call, hear: Callable[[Any], None]) -> None:
+        super().__init__(wrapped, call)
+        self._self_step = _step(wrapped.__next__, call, hear)
+
     def __next__(self) -> Any:
-        with self._self_call:
-            chunk = next(self.__wrapped__)
-            self._self_hear(chunk)
-        return chunk
+        return self._self_step()
 
     def __iter__(self) -> Iterator[Any]:
+        step = self._self_step
         try:
             while True:
                 try:
-                    chunk = self.__next__()
+                    chunk = step()
                 except StopIteration:
                     return
                 yield chunk
@@ -143,17 +168,19 @@ class _Stream(_Followed):
 class _AsyncStream(_Followed):
     """An asynchronous stream."""
 
-    async def __anext__(self) -> Any:
-        with self._self_call:
-            chunk = await self.__wrapped__.__anext__()
-            self._self_hear(chunk)
-        return chunk
+    def __init__(self, wrapped: Any, call: Call, hear: Callable[[Any], None]) -> None:
+        super().__init__(wrapped, call)
+        self._self_step = _awaited_step(wrapped.__anext__, call, hear)
+
+    def __anext__(self) -> Coroutine[Any, Any, Any]:
+        return self._self_step()
 
     async def __aiter__(self) -> AsyncIterator[Any]:
+        step = self._self_step
         try:
             while True:
                 try:
-                    chunk = await self.__anext__()
+                    chunk = await step()
                 except StopAsyncIteration:
                     return
                 yield chunk

@@ -39,10 +39,9 @@ def has_content(operation: Operation) -> bool:
 def without(operation: Operation) -> Operation:
     """The operation with no content at all."""
     failure = operation.failure
-    return replace(
-        operation,
+    return operation._replace(
         prompt=None,
-        response=replace(operation.response, messages=()),
+        response=operation.response._replace(messages=()),
         failure=None if failure is None else replace(failure, message=None, stacktrace=None),
     )
 
@@ -83,10 +82,9 @@ def _edited(operation: Operation, edit_part: Callable[[Part], Part], edit: Edit)
             message=edit(failure.message),
             stacktrace=None if failure.stacktrace is None else edit(failure.stacktrace),
         )
-    return replace(
-        operation,
+    return operation._replace(
         prompt=prompt,
-        response=replace(response, messages=tuple(edit_message(message) for message in response.messages)),
+        response=response._replace(messages=tuple(edit_message(message) for message in response.messages)),
         failure=failure,
     )
 

@@ -6,11 +6,9 @@ That is why span, histograms, recording and summary cannot disagree.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry import _logs, metrics, trace
-from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from otel_genai.guard import Guard
 from otel_genai.operation import Side
@@ -62,7 +60,8 @@ class Telemetry:
     ) -> None:
         """`scope` names the instrumentation; a provider that is not given is OpenTelemetry's global one."""
         self._config = config
-        self._closed = False
+        self.closed = False
+        """Whether nothing is to begin any more. What has begun is still reported."""
         self._tracer = trace.get_tracer(scope, version, tracer_provider, LATEST.schema_url)
         self._logger = _logs.get_logger(scope, version, logger_provider, LATEST.schema_url)
         rows = [
@@ -71,15 +70,6 @@ class Telemetry:
             for row in _instruments(vintage, metrics.get_meter(scope, version, meter_provider, vintage.schema_url))
         ]
         self._sinks = {inference: _sinks(rows, inference=inference) for inference in (True, False)}
-
-    def close(self) -> None:
-        """Begin nothing from now on. What has begun is still reported."""
-        self._closed = True
-
-    @property
-    def enabled(self) -> bool:
-        """Whether operations are to be reported here and now: not after `close`, not where the user suppressed it."""
-        return not self._closed and is_instrumentation_enabled()
 
     def start(self, request: Request, began_ns: int) -> trace.Span:
         """Start the span of an operation that began at `began_ns` (wall clock, nanoseconds), under the current one."""
@@ -93,7 +83,7 @@ class Telemetry:
     def addressed(self, request: Request) -> Request:
         """The request, under the provider's name that the user gave to its server, if any."""
         provider = self._config.provider_of(request.server_address, request.server_port)
-        return request if provider is None else replace(request, provider=provider)
+        return request if provider is None else request._replace(provider=provider)
 
     def wants_content(self, span: trace.Span) -> bool:
         """Whether prompt and answer are worth building: somebody wants them, and the span is recorded or a hook waits."""
@@ -106,9 +96,12 @@ class Telemetry:
 
         `context` is the one in which the span is current; exemplars and events refer to it.
         """
-        operation = self._redacted(operation)
+        recording = span.is_recording()
+        has_content = content.has_content(operation)
+        if has_content:
+            operation = self._redacted(operation)
         event: _logs.LogRecord | None = None
-        if span.is_recording():
+        if recording:
             if operation.failure is not None:
                 with _WRITING_STATUS:
                     span.set_status(trace.StatusCode.ERROR, operation.failure.summary)
@@ -117,10 +110,12 @@ class Telemetry:
         if self._config.completion_hook is not None:
             with _HOOKING:
                 completion_hook.call(self._config.completion_hook, operation, span, event)
-        operation = self._limited(operation)
-        if span.is_recording():
-            with _WRITING_CONTENT:
-                self._write_content(span, event, operation)
+        if has_content:
+            operation = self._limited(operation)
+            if recording:
+                with _WRITING_CONTENT:
+                    self._write_content(span, event, operation)
+        if recording and (event is not None or operation.failure is not None):
             with _WRITING_EVENT:
                 self._emit(context, event, operation)
         with _WRITING_METRICS:
@@ -130,15 +125,13 @@ class Telemetry:
         observers.notify(operation, span)
 
     def _redacted(self, operation: Operation) -> Operation:
-        if self._config.redact is None or not content.has_content(operation):
+        if self._config.redact is None:
             return operation
         with _REDACTING:
             return content.redacted(operation, self._config.redact)
         return content.without(operation)
 
     def _limited(self, operation: Operation) -> Operation:
-        if not content.has_content(operation):
-            return operation
         if self._config.captures_content:
             with _LIMITING:
                 return content.limited(operation, self._config.content_limit)

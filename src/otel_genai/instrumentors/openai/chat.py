@@ -96,7 +96,9 @@ class ChatFold:
         self._latest: Any = None
         self._usage: Any = None
         self._begun = False
-        self._finish_reasons: dict[int, str | None] = dict.fromkeys(range(request.choice_count or 1))
+        self._finish_reasons: dict[int, str | None] = dict.fromkeys(
+            range(request.choices_due or request.choice_count or 1)
+        )
         self._answers: dict[int, AnswerFold] | None = {} if content else None
 
     def add(self, chunk: Any) -> bool:
@@ -105,15 +107,21 @@ class ChatFold:
         if self._first is None and chunk.id:
             self._first = chunk
         self._latest = chunk
-        if getattr(chunk, "usage", None) is not None:
-            self._usage = chunk.usage
+        usage = getattr(chunk, "usage", None)
+        if usage is not None:
+            self._usage = usage
+        reasons, answers = self._finish_reasons, self._answers
         for choice in chunk.choices or ():
-            index = integer(choice.index) or 0  # some servers leave it out
-            self._finish_reasons[index] = choice.finish_reason or self._finish_reasons.get(index)
+            index = choice.index
+            if index not in reasons:
+                index = integer(index) or 0  # some servers leave it out
+                reasons.setdefault(index)
+            if choice.finish_reason:
+                reasons[index] = choice.finish_reason
             if not self._begun:
                 self._begun = _carries_output(choice.delta)
-            if self._answers is not None:
-                self._answers.setdefault(index, AnswerFold()).add(choice.delta)
+            if answers is not None:
+                answers.setdefault(index, AnswerFold()).add(choice.delta)
         return self._begun
 
     def response(self) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,17 +27,10 @@ if TYPE_CHECKING:
     from otel_genai.operation import Response
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompletionRequest(Request):
-    """A request that knows how many choices are due: `n` for each of its prompts, which only the arguments tell."""
-
-    choices_due: int = 1
-
-
-def completion_request(arguments: Arguments) -> CompletionRequest:
+def completion_request(arguments: Arguments) -> Request:
     """The request, without its content. `suffix` and `echo` are part of the content, and the conventions have no word for `best_of`."""
     fields = body(arguments)
-    return CompletionRequest(
+    return Request(
         operation=gen_ai.TEXT_COMPLETION,
         choices_due=(integer(fields.get("n")) or 1) * _prompt_count(fields.get("prompt")),
         **server(arguments),
@@ -64,10 +56,6 @@ def completion_response(result: Any, content: bool) -> Response:
 
 class CompletionFold(ChatFold):
     """A streamed answer: chunks of the same shape as the whole, for all choices of all prompts in any order."""
-
-    def __init__(self, request: Request, content: bool) -> None:
-        due = request.choices_due if isinstance(request, CompletionRequest) else request.choice_count
-        super().__init__(replace(request, choice_count=due), content)
 
     def add(self, chunk: Any) -> bool:
         """Take in one chunk. True once there is text."""
@@ -95,7 +83,7 @@ def _as_chat_choice(choice: Any) -> SimpleNamespace:
 
 
 COMPLETION: Final = Endpoint(
-    default=CompletionRequest(operation=gen_ai.TEXT_COMPLETION, provider=OPENAI),
+    default=Request(operation=gen_ai.TEXT_COMPLETION, provider=OPENAI),
     request=completion_request,
     prompt=completion_prompt,
     response=completion_response,

@@ -76,8 +76,13 @@ SAMPLING: Final[Parameters] = {
 
 def parameters(fields: Mapping[str, Any], table: Parameters) -> dict[str, Any]:
     """Our fields of those parameters that were given in a form that can be read."""
-    read = ((ours, convert(fields[theirs])) for theirs, (ours, convert) in table.items() if theirs in fields)
-    return {ours: value for ours, value in read if value is not None}
+    read: dict[str, Any] = {}
+    for theirs, (ours, convert) in table.items():
+        if theirs in fields:
+            value = convert(fields[theirs])
+            if value is not None:
+                read[ours] = value
+    return read
 
 
 def output_type(asked: Any) -> str | None:
@@ -87,7 +92,8 @@ def output_type(asked: Any) -> str | None:
 
 def unparsed(result: Any) -> Any | None:
     """The HTTP response of `with_raw_response` and `with_streaming_response`."""
-    return getattr(result, "http_response", None)
+    # Not `getattr`: a parsed answer is a data model, which takes long to say that it has none.
+    return vars(result).get("http_response") if hasattr(result, "__dict__") else None
 
 
 def failure(error: BaseException, content: bool) -> Failure:

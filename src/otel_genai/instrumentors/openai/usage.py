@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.instrumentors.openai.request import field, integer
+from otel_genai.instrumentors.openai.request import integer
 from otel_genai.operation import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # OpenAI's word for what was written to the cache, and vLLM's.
 _CACHE_WRITTEN: Final = ("cache_write_tokens", "created_cache_tokens")
-_MODALITIES: Final = ("text", "image", "audio")
+_MODALITIES: Final = (("text", "text_tokens"), ("image", "image_tokens"), ("audio", "audio_tokens"))
+_NOTHING: Final[Mapping[str, Any]] = {}
 
 
 def chat_usage(counts: Any) -> Usage | None:
     """Of chat and of bare completions; `None` if the server did not count."""
     if counts is None:
         return None
-    prompt, completion = field(counts, "prompt_tokens_details"), field(counts, "completion_tokens_details")
+    told = _told(counts)
+    prompt, completion = _told(told.get("prompt_tokens_details")), _told(told.get("completion_tokens_details"))
     return Usage(
-        input=integer(field(counts, "prompt_tokens")),
-        output=integer(field(counts, "completion_tokens")),
-        cache_read=integer(field(prompt, "cached_tokens")),
-        cache_write=next(
-            (count for name in _CACHE_WRITTEN if (count := integer(field(prompt, name))) is not None), None
-        ),
-        reasoning=integer(field(completion, "reasoning_tokens")),
+        input=integer(told.get("prompt_tokens")),
+        output=integer(told.get("completion_tokens")),
+        cache_read=integer(prompt.get("cached_tokens")),
+        cache_write=_first(prompt, _CACHE_WRITTEN),
+        reasoning=integer(completion.get("reasoning_tokens")),
         input_by_modality=_by_modality(prompt),
         output_by_modality=_by_modality(completion),
     )
@@ -35,13 +37,14 @@ def response_usage(counts: Any) -> Usage | None:
     """Of responses; `None` if the server did not count."""
     if counts is None:
         return None
-    read, written = field(counts, "input_tokens_details"), field(counts, "output_tokens_details")
+    told = _told(counts)
+    read, written = _told(told.get("input_tokens_details")), _told(told.get("output_tokens_details"))
     return Usage(
-        input=integer(field(counts, "input_tokens")),
-        output=integer(field(counts, "output_tokens")),
-        cache_read=integer(field(read, "cached_tokens")),
-        cache_write=integer(field(read, "cache_write_tokens")),
-        reasoning=integer(field(written, "reasoning_tokens")),
+        input=integer(told.get("input_tokens")),
+        output=integer(told.get("output_tokens")),
+        cache_read=integer(read.get("cached_tokens")),
+        cache_write=integer(read.get("cache_write_tokens")),
+        reasoning=integer(written.get("reasoning_tokens")),
     )
 
 
@@ -50,15 +53,35 @@ def media_usage(counts: Any) -> Usage | None:
     counted = response_usage(counts)
     if counted is None or counted.input is counted.output is None:
         return None
+    told = _told(counts)
     # Images are counted in `…_tokens_details`, audio in `…_token_details`.
-    return replace(
-        counted,
-        input_by_modality=_by_modality(field(counts, "input_tokens_details") or field(counts, "input_token_details")),
-        output_by_modality=_by_modality(field(counts, "output_tokens_details")),
+    return counted._replace(
+        input_by_modality=_by_modality(_told(told.get("input_tokens_details") or told.get("input_token_details"))),
+        output_by_modality=_by_modality(_told(told.get("output_tokens_details"))),
     )
 
 
-def _by_modality(details: Any) -> dict[str, int] | None:
-    counts = {modality: integer(field(details, f"{modality}_tokens")) for modality in _MODALITIES}
-    # Zero is said of modalities that did not occur, also where nothing is broken down.
-    return {modality: count for modality, count in counts.items() if count} or None
+def _told(counts: Any) -> Mapping[str, Any]:
+    # All at once: servers leave much out here, and the client's models take long to say of each name that they lack it.
+    if counts is None:
+        return _NOTHING
+    if isinstance(counts, dict):
+        return counts
+    return {**getattr(counts, "__dict__", _NOTHING), **(getattr(counts, "model_extra", None) or _NOTHING)}
+
+
+def _first(counts: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
+    for name in names:
+        count = integer(counts.get(name))
+        if count is not None:
+            return count
+    return None
+
+
+def _by_modality(counts: Mapping[str, Any]) -> dict[str, int] | None:
+    told: dict[str, int] = {}
+    for modality, name in _MODALITIES:
+        count = integer(counts.get(name))
+        if count:  # zero is said of modalities that did not occur, also where nothing is broken down
+            told[modality] = count
+    return told or None
