@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import subprocess
 import sys
 import threading
@@ -23,7 +24,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from otel_genai.call.patching import Patches
 from otel_genai.config import Config
-from otel_genai.endpoint import Endpoint, Patch
+from otel_genai.endpoint import Endpoint, Fold, Patch
 from otel_genai.operation import Operation, Usage
 from otel_genai.telemetry.observers import observe
 from otel_genai.telemetry.telemetry import Telemetry
@@ -206,6 +207,8 @@ def test_a_stream_read_to_its_end(toy: Setup) -> None:
     assert (operation.timing.started, operation.timing.ended) == (100.0, 109.0)
     assert operation.timing.time_to_first_chunk == 3.0
     assert operation.timing.time_to_first_token == 5.0
+    assert list(operation.timing.tokens) == [0, 1, 1]
+    assert not operation.unfinished
     assert operation.response.usage == Usage(output=3)
     span = toy.recorded.span()
     assert span.end_time == 14_000_000_000
@@ -420,6 +423,38 @@ def test_a_stream_that_is_open_at_interpreter_exit_is_exported(end: str) -> None
     assert (done.stdout, done.stderr) == ("chat open-at-exit\n", "")
 
 
+CALL_AT_EXIT = """
+from otel_genai.telemetry.observers import observe
+observe(lambda operation, _: print("unfinished" if operation.unfinished else "finished"))
+call = toy.client.acreate(result="x", model="called-at-exit")
+call.send(None)
+"""
+
+
+def test_a_call_that_never_came_back_is_exported_at_exit_as_unfinished() -> None:
+    script = OPEN_AT_EXIT.format(tests=str(Path(__file__).parent), end="")
+    script = script[: script.index("stream =")] + CALL_AT_EXIT
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("unfinished\nchat called-at-exit\n", "")
+
+
+IN_A_FORK = """
+import os, sys
+sys.stdout.flush()
+child = os.fork()
+if child == 0:
+    sys.exit(0)
+os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+def test_a_fork_does_not_report_what_its_parent_has_begun() -> None:
+    script = OPEN_AT_EXIT.format(tests=str(Path(__file__).parent), end=IN_A_FORK)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("chat open-at-exit\n", "")
+
+
 # ── what is not reported ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -476,11 +511,12 @@ def broken(*_: Any) -> Any:
     raise RuntimeError("a bug of ours")
 
 
-class BrokenFold:
+class BrokenFold(Fold):
     def __init__(self, *_: Any) -> None:
         pass
 
-    add = response = broken
+    add = broken  # type: ignore[assignment]
+    response = broken
 
 
 @pytest.mark.usefixtures("_lenient")
@@ -665,3 +701,30 @@ def test_histograms_carry_exemplars_of_the_span(recorded: Recorded) -> None:
     setup.patches.revert()
     (point,) = recorded.metrics()["gen_ai.client.operation.duration"]
     assert [exemplar.span_id for exemplar in point.exemplars] == [recorded.span().context.span_id]
+
+
+def test_of_a_streams_chunks_the_one_that_took_longest_leads_to_the_span(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Began, called; asked and arrived three times; asked, ended.
+    times = iter([0.0, 0.0, 0.0, 1.0, 1.0, 8.0, 8.0, 8.25, 8.25, 8.25])
+    monkeypatch.setattr("otel_genai.call.call.perf_counter", lambda: next(times))
+    setup = Setup(recorded)
+    list(setup.client.create(result=Stream(["a", "b", "c"])))
+    setup.patches.revert()
+    (point,) = recorded.metrics()["gen_ai.client.operation.time_per_output_chunk"]
+    assert (point.count, point.sum) == (2, 7.25)
+    assert [(exemplar.value, exemplar.span_id) for exemplar in point.exemplars] == [
+        (7.0, recorded.span().context.span_id)
+    ]
+
+
+def test_times_between_chunks_can_be_left_out_of_the_metrics(recorded: Recorded) -> None:
+    setup = Setup(recorded, Config(chunk_metrics=False))
+    list(setup.client.create(result=Stream(["a", "b"])))
+    setup.patches.revert()
+    assert set(recorded.metrics()) == {
+        "gen_ai.client.operation.duration",
+        "gen_ai.client.operation.time_to_first_chunk",
+        "gen_ai.client.token.usage",
+    }

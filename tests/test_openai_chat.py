@@ -278,6 +278,38 @@ def test_reasoning_deltas_count_as_output(capturing: Recorded) -> None:
     assert message["parts"] == [{"type": "reasoning", "content": "Let me think."}, {"type": "text", "content": "42"}]
 
 
+@pytest.mark.parametrize(
+    ("counts", "tokens"),
+    [([0, 1, 5, 5], [0, 1, 4, 0]), ([None, None, None, 5], [])],
+    ids=["on every chunk", "at the end"],
+)
+def test_tokens_of_chunks_are_those_that_the_server_counted(
+    instrumented: Recorded, counts: list[int | None], tokens: list[int]
+) -> None:
+    choices = [
+        [delta(role="assistant", content="")],
+        [delta(content="a")],
+        [delta(content="bcde", finish_reason="stop")],
+        [],
+    ]
+    events = [
+        chunk(
+            *choice,
+            usage=None
+            if count is None
+            else {"prompt_tokens": 3, "completion_tokens": count, "total_tokens": 3 + count},
+        )
+        for choice, count in zip(choices, counts, strict=True)
+    ]
+    operations: list[Any] = []
+    stop = otel_genai.observe(lambda operation, _: operations.append(operation))
+    with scripted(Answer(events=events)) as server:
+        list(client(server).chat.completions.create(model="gpt-4o", messages=USER, stream=True))
+    stop()
+    assert list(operations[0].timing.tokens) == tokens
+    assert attribute(instrumented.span(), "gen_ai.usage.output_tokens") == 5
+
+
 # ── errors ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

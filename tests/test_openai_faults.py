@@ -55,6 +55,9 @@ class BrokenAdd:
     def response(self) -> Any:
         return otel_genai.operation.Response()
 
+    def tokens(self) -> tuple[int, ...]:
+        return ()
+
 
 class BrokenResponse(BrokenAdd):
     """A fold that has nothing to say."""

@@ -153,17 +153,16 @@ def test_measurements_of_a_stream() -> None:
     }
     refined = common | {"openai.response.service_tier": "default", "openai.response.system_fingerprint": "fp_1"}
     assert list(render.measurements(OPERATION)) == [
-        (Measure.TIME_TO_FIRST_CHUNK, 0.5, common),
-        (Measure.TIME_PER_OUTPUT_CHUNK, 0.75, common),
-        (Measure.TIME_PER_OUTPUT_CHUNK, 0.75, common),
-        (Measure.DURATION, 2.5, refined),
-        (Measure.INPUT_TOKENS, 300, refined),
-        (Measure.OUTPUT_TOKENS, 50, refined),
-        (Measure.INPUT_TOKENS_BY_MODALITY, 100, refined | {"gen_ai.token.modality": "text"}),
-        (Measure.INPUT_TOKENS_BY_MODALITY, 200, refined | {"gen_ai.token.modality": "image"}),
-        (Measure.OUTPUT_TOKENS_BY_MODALITY, 50, refined | {"gen_ai.token.modality": "unknown"}),
-        (Measure.CACHE_READ_TOKENS_BY_MODALITY, 40, refined | {"gen_ai.token.modality": "unknown"}),
-        (Measure.REASONING_TOKENS_BY_MODALITY, 8, refined | {"gen_ai.token.modality": "unknown"}),
+        (Measure.TIME_TO_FIRST_CHUNK, (0.5,), common),
+        (Measure.TIME_PER_OUTPUT_CHUNK, [0.75, 0.75], common),
+        (Measure.DURATION, (2.5,), refined),
+        (Measure.INPUT_TOKENS, (300,), refined),
+        (Measure.OUTPUT_TOKENS, (50,), refined),
+        (Measure.INPUT_TOKENS_BY_MODALITY, (100,), refined | {"gen_ai.token.modality": "text"}),
+        (Measure.INPUT_TOKENS_BY_MODALITY, (200,), refined | {"gen_ai.token.modality": "image"}),
+        (Measure.OUTPUT_TOKENS_BY_MODALITY, (50,), refined | {"gen_ai.token.modality": "unknown"}),
+        (Measure.CACHE_READ_TOKENS_BY_MODALITY, (40,), refined | {"gen_ai.token.modality": "unknown"}),
+        (Measure.REASONING_TOKENS_BY_MODALITY, (8,), refined | {"gen_ai.token.modality": "unknown"}),
     ]
 
 

@@ -8,7 +8,7 @@ from otel_genai.endpoint import Arguments, Endpoint
 from otel_genai.operation import Failure, Message, Prompt, Request, Response, Text, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
 
 class ToyError(Exception):
@@ -81,6 +81,9 @@ class Fold:
     def add(self, chunk: str) -> bool:
         self._pieces.append(chunk)
         return any(self._pieces)
+
+    def tokens(self) -> Sequence[int]:
+        return [len(piece) for piece in self._pieces]
 
     def response(self) -> Response:
         answer = Message(role="assistant", parts=(Text("".join(self._pieces)),))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from otel_genai.semconv.metrics import LATEST, V1_41, Vintage
@@ -67,13 +68,40 @@ PROVIDER_NAMES: Final = Setting(
     "none",
     "What `gen_ai.provider.name` is for servers of your own. Others are told by their host name.",
 )
+CHUNK_METRICS: Final = Setting(
+    "OTEL_GENAI_CHUNK_METRICS",
+    "true | false",
+    "true",
+    "Whether the times between the chunks of a stream go into a histogram: most of what instrumentation costs a stream.",
+)
 PROPAGATE: Final = Setting(
     "OTEL_GENAI_PROPAGATE_CONTEXT",
     "true | false",
     "true",
     "Whether requests to model servers carry the trace context in their headers.",
 )
-SETTINGS: Final = (CAPTURE_CONTENT, CONTENT_LIMIT, EMIT_EVENT, COMPLETION_HOOK, STABILITY, PROVIDER_NAMES, PROPAGATE)
+RECORD_FILE: Final = Setting(
+    "OTEL_GENAI_RECORD_FILE",
+    "a path: `run.jsonl`",
+    "none",
+    "Where every operation is recorded with its raw times, a line of JSON each. Other processes write `run.<pid>.jsonl` beside it.",
+)
+RECORD_LIMIT: Final = Setting(
+    "OTEL_GENAI_RECORD_LIMIT",
+    "a number of megabytes",
+    "1000",
+    "How large each such file may become; further operations are counted and left out.",
+)
+SETTINGS: Final = (
+    CAPTURE_CONTENT,
+    CONTENT_LIMIT,
+    EMIT_EVENT,
+    COMPLETION_HOOK,
+    STABILITY,
+    CHUNK_METRICS,
+    PROVIDER_NAMES,
+    PROPAGATE,
+)
 
 # (on spans, on events)
 _CAPTURE_MODES: Final = {
@@ -97,11 +125,15 @@ class Config:
     """Characters for each part."""
     emit_event: bool = False
     vintages: tuple[Vintage, ...] = (V1_41,)
+    chunk_metrics: bool = True
     propagate: bool = True
     provider: str | None = None
     """Name of every server's provider, whatever its address."""
     provider_names: Mapping[str, str] = field(default_factory=dict)
     """`host` or `host:port` → provider."""
+    record_file: Path | None = None
+    record_limit: int = 1_000_000_000
+    """Bytes."""
     redact: Callable[[str], str] | None = None
     """Applied to every text of prompts, answers and error messages before anything is recorded."""
     completion_hook: CompletionHook | None = None
@@ -149,9 +181,12 @@ class Config:
             content_limit=_whole_number(environ, CONTENT_LIMIT),
             emit_event=_choice(environ, EMIT_EVENT, _BOOLEANS, on_events),
             vintages=_vintages(environ.get(STABILITY.variable, "")),
+            chunk_metrics=_choice(environ, CHUNK_METRICS, _BOOLEANS, True),
             propagate=_choice(environ, PROPAGATE, _BOOLEANS, True),
             provider=provider,
             provider_names=_provider_names(environ),
+            record_file=_path(environ, RECORD_FILE),
+            record_limit=_whole_number(environ, RECORD_LIMIT) * 1_000_000,
             redact=redact,
             completion_hook=completion_hook,
         )
@@ -174,6 +209,11 @@ def _whole_number(environ: Mapping[str, str], setting: Setting) -> int:
         _ignore(setting, value)
         value = ""
     return int(value or setting.default)
+
+
+def _path(environ: Mapping[str, str], setting: Setting) -> Path | None:
+    value = environ.get(setting.variable, "").strip()
+    return Path(value) if value else None
 
 
 def _provider_names(environ: Mapping[str, str]) -> dict[str, str]:

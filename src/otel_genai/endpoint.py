@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, MutableMapping
+    from collections.abc import Callable, Mapping, MutableMapping, Sequence
 
     from otel_genai.operation import Failure, Prompt, Request, Response
 
@@ -33,8 +33,12 @@ class Fold(Protocol):
     def response(self) -> Response:
         """What has been received so far. It may be asked for at any time, and is right for a stream cut anywhere."""
 
+    def tokens(self) -> Sequence[int]:
+        """How many output tokens each chunk brought; empty unless the server told it of every one."""
+        return ()
 
-class Unstreamed:
+
+class Unstreamed(Fold):
     """The fold of what is never streamed."""
 
     def __init__(self, request: Request, content: bool) -> None:

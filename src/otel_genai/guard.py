@@ -5,6 +5,14 @@ Everything that runs on our own account inside the application's call runs under
     with READING_REQUEST:
         request = endpoint.request(arguments)
 
+Where every token passes, even that is too dear, and the guard is asked only when there is an error:
+
+    try:
+        fold.add(chunk)
+    except Exception as error:
+        if not READING_CHUNK.takes(error):
+            raise
+
 The first error at a guard is a warning that names what is lost; later ones are logged at DEBUG, so a loop cannot flood a log.
 """
 
@@ -38,8 +46,12 @@ class Guard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
+        return error is not None and self.takes(error)
+
+    def takes(self, error: BaseException) -> bool:
+        """Log an error, and say whether it is to go no further."""
         # KeyboardInterrupt, SystemExit and their like are the application's, wherever they strike.
-        if error is None or not isinstance(error, Exception) or Guard.strict:
+        if not isinstance(error, Exception) or Guard.strict:
             return False
         _logger.log(
             logging.DEBUG if self._warned else logging.WARNING,

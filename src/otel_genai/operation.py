@@ -9,7 +9,7 @@ Counts are in tokens and times in seconds unless a name says otherwise; `None` m
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from traceback import format_tb
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-class Side(Enum):
+class Side(StrEnum):
     """Where this process stands: it decides the span's kind and which metrics are written."""
 
     CLIENT = "client"

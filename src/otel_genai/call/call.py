@@ -26,6 +26,7 @@ from otel_genai.guard import Guard
 from otel_genai.operation import Failure, Operation, Response, Timing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextvars import Token
     from types import TracebackType
 
@@ -176,9 +177,12 @@ class Call:
         self._chunks.append(now)
         fold = self._fold
         if fold is not None:
-            with _READING_CHUNK:
+            try:
                 if fold.add(chunk) and self._first_token is None:
                     self._first_token = now
+            except Exception as error:
+                if not _READING_CHUNK.takes(error):
+                    raise
 
     def piece(self, piece: bytes) -> None:
         """Take note of a piece of a body that is not a stream of chunks: its arrival says nothing about the model's pace."""
@@ -219,9 +223,11 @@ class Call:
             return
         _open.discard(self)
         with _REPORTING:
+            tokens: Sequence[int] = ()
             if self._fold is not None:
                 with _READING_RESPONSE:
                     self._response = self._fold.response()
+                    tokens = self._fold.tokens()
             if self._underway.served_model is not None:
                 self._response = self._response._replace(model=self._underway.served_model)
             self._telemetry.report(
@@ -236,6 +242,7 @@ class Call:
                         ended=ended,
                         asked=self._asked,
                         chunks=self._chunks,
+                        tokens=tokens if len(tokens) == len(self._chunks) else (),
                         first_token=self._first_token,
                     ),
                     prompt=self._prompt,

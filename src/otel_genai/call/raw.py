@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.call import stream
+from otel_genai.endpoint import Fold
 from otel_genai.guard import Guard
 from otel_genai.operation import Response
 
@@ -46,7 +47,7 @@ def answer(http: Any) -> Any:
     return loose(http.content) if media_type(http) == JSON else None
 
 
-class Body:
+class Body(Fold):
     """The fold of a body that is one JSON document."""
 
     def __init__(self, response: Callable[[Any, bool], Response], content: bool) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sys
+from importlib import import_module
 from importlib.metadata import distribution
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -12,6 +14,7 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type:
 from otel_genai.call.patching import Patches
 from otel_genai.config import Config
 from otel_genai.endpoint import Carrier
+from otel_genai.guard import Guard
 from otel_genai.version import __version__
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ _logger = logging.getLogger("otel_genai")
 
 _PROVIDERS: Final = ("tracer_provider", "meter_provider", "logger_provider")
 _SETTINGS: Final = ("provider", "redact", "completion_hook")
+_RECORDER: Final = "otel_genai.recording.recorder"
+_RECORDING: Final = Guard("operations are not recorded to a file")
 
 
 class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
@@ -60,6 +65,10 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
         rows = self.rows if config.propagate else [row for row in self.rows if not isinstance(row, Carrier)]
         self._patches = Patches(rows, telemetry)
         self._patches.apply()
+        # Where nothing is recorded and nothing was, the recorder is not imported.
+        if config.record_file is not None or _RECORDER in sys.modules:
+            with _RECORDING:
+                import_module(_RECORDER).record(config.record_file, config.record_limit)
 
     def _uninstrument(self, **_: Any) -> None:
         if self._patches is not None:

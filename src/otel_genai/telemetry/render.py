@@ -21,7 +21,7 @@ from otel_genai.semconv import gen_ai, general, openai, otel_genai
 from otel_genai.semconv.metrics import Measure
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from otel_genai.operation import Message, Operation, Part, Request, Response, Usage
 
@@ -266,8 +266,8 @@ _BY_MODALITY: Final = (
 
 def measurements(
     operation: Operation, wanted: Container[Measure] = _EVERYTHING
-) -> Iterator[tuple[Measure, float, Attributes]]:
-    """(measure, value, attributes) for all that is wanted and known; what is unknown is left out, never zero."""
+) -> Iterator[tuple[Measure, Sequence[float], Attributes]]:
+    """(measure, values, attributes) for all that is wanted and known; what is unknown is left out, never zero."""
     request, response, timing = operation.request, operation.response, operation.timing
     attributes = creation_attributes(request)
     if response.model is not None:
@@ -275,10 +275,10 @@ def measurements(
 
     if timing.chunks:
         if timing.time_to_first_chunk is not None and Measure.TIME_TO_FIRST_CHUNK in wanted:
-            yield Measure.TIME_TO_FIRST_CHUNK, timing.time_to_first_chunk, attributes
-        if Measure.TIME_PER_OUTPUT_CHUNK in wanted:
-            for earlier, later in pairwise(timing.chunks):
-                yield Measure.TIME_PER_OUTPUT_CHUNK, later - earlier, attributes
+            yield Measure.TIME_TO_FIRST_CHUNK, (timing.time_to_first_chunk,), attributes
+        if Measure.TIME_PER_OUTPUT_CHUNK in wanted and len(timing.chunks) > 1:
+            gaps = [later - earlier for earlier, later in pairwise(timing.chunks)]
+            yield Measure.TIME_PER_OUTPUT_CHUNK, gaps, attributes
 
     if response.service_tier is not None or response.system_fingerprint is not None:
         attributes = attributes.copy()  # those of the chunks do not have these
@@ -288,18 +288,18 @@ def measurements(
             attributes[openai.RESPONSE_SYSTEM_FINGERPRINT] = response.system_fingerprint
     if Measure.DURATION in wanted:
         failed = {general.ERROR_TYPE: operation.failure.type} if operation.failure is not None else None
-        yield Measure.DURATION, timing.duration, attributes | failed if failed else attributes
+        yield Measure.DURATION, (timing.duration,), attributes | failed if failed else attributes
     if response.usage is not None:
         yield from _token_measurements(response.usage, attributes, wanted)
 
 
 def _token_measurements(
     usage: Usage, attributes: Attributes, wanted: Container[Measure]
-) -> Iterator[tuple[Measure, float, Attributes]]:
+) -> Iterator[tuple[Measure, Sequence[float], Attributes]]:
     if usage.input is not None and Measure.INPUT_TOKENS in wanted:
-        yield Measure.INPUT_TOKENS, usage.input, attributes
+        yield Measure.INPUT_TOKENS, (usage.input,), attributes
     if usage.output is not None and Measure.OUTPUT_TOKENS in wanted:
-        yield Measure.OUTPUT_TOKENS, usage.output, attributes
+        yield Measure.OUTPUT_TOKENS, (usage.output,), attributes
     for measure, total, breakdown in _BY_MODALITY:
         count = getattr(usage, total)
         if measure in wanted and count:
@@ -307,4 +307,4 @@ def _token_measurements(
             counts[gen_ai.UNKNOWN_MODALITY] = count - sum(counts.values())  # what the breakdown does not account for
             for modality, share in counts.items():
                 if share > 0:
-                    yield measure, share, {**attributes, gen_ai.TOKEN_MODALITY: modality}
+                    yield measure, (share,), {**attributes, gen_ai.TOKEN_MODALITY: modality}

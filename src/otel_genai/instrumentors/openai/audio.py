@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.endpoint import Endpoint
+from otel_genai.endpoint import Endpoint, Fold
 from otel_genai.instrumentors.openai.messages import said
 from otel_genai.instrumentors.openai.request import body, failure, field, number, text, unparsed
 from otel_genai.instrumentors.openai.server import OPENAI, server
@@ -68,7 +68,7 @@ def _heard(transcript: str | None, finish_reason: str) -> tuple[Message, ...]:
     return (Message(role="assistant", parts=(Text(transcript),), finish_reason=finish_reason),)
 
 
-class AudioFold:
+class AudioFold(Fold):
     """A streamed transcript or, where the caller reads it raw, speech: deltas, and at the end usage and the whole text."""
 
     def __init__(self, request: Request, content: bool) -> None:  # noqa: ARG002

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.endpoint import Endpoint
+from otel_genai.endpoint import Endpoint, Fold
 from otel_genai.instrumentors.openai.messages import AnswerFold, answer, tools, turns
 from otel_genai.instrumentors.openai.request import (
     SAMPLING,
@@ -27,7 +29,7 @@ from otel_genai.operation import Prompt, Request, Response
 from otel_genai.semconv import gen_ai
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from otel_genai.endpoint import Arguments
 
@@ -88,13 +90,15 @@ def chat_response(result: Any, content: bool) -> Response:
     )
 
 
-class ChatFold:
+class ChatFold(Fold):
     """A streamed answer. Chunks may come for several choices in any order, with usage last and without choices."""
 
     def __init__(self, request: Request, content: bool) -> None:
         self._first: Any = None
-        self._latest: Any = None
+        self._named = False
+        self._last: Any = None
         self._usage: Any = None
+        self._output_so_far = array("q")
         self._begun = False
         self._finish_reasons: dict[int, str | None] = dict.fromkeys(
             range(request.choices_due or request.choice_count or 1)
@@ -103,13 +107,14 @@ class ChatFold:
 
     def add(self, chunk: Any) -> bool:
         """Take in one chunk. True once an answer has begun; the chunk that opens a stream only names the role."""
-        # Azure opens with a chunk about its content filter, without an id.
-        if self._first is None and chunk.id:
-            self._first = chunk
-        self._latest = chunk
+        if not self._named:
+            # Azure opens with a chunk about its content filter, without an id.
+            self._first, self._named = chunk, bool(chunk.id)
         usage = getattr(chunk, "usage", None)
         if usage is not None:
             self._usage = usage
+            self._output_so_far.append(integer(field(usage, "completion_tokens")) or 0)
+            self._last = chunk
         reasons, answers = self._finish_reasons, self._answers
         for choice in chunk.choices or ():
             index = choice.index
@@ -118,24 +123,28 @@ class ChatFold:
                 reasons.setdefault(index)
             if choice.finish_reason:
                 reasons[index] = choice.finish_reason
+                self._last = chunk
             if not self._begun:
                 self._begun = _carries_output(choice.delta)
             if answers is not None:
                 answers.setdefault(index, AnswerFold()).add(choice.delta)
         return self._begun
 
+    def tokens(self) -> Sequence[int]:
+        """How many output tokens each chunk brought, of servers that count on every chunk (vLLM's `continuous_usage_stats`)."""
+        return [now - before for before, now in pairwise([0, *self._output_so_far])]
+
     def response(self) -> Response:
         """What has been received so far."""
-        named = self._first or self._latest
+        first, last = self._first, self._last
         return Response(
-            id=text(field(named, "id")),
-            model=text(field(named, "model")),
+            id=text(field(first, "id")),
+            model=text(field(first, "model")),
             finish_reasons=tuple(reason or _MISSING for _, reason in sorted(self._finish_reasons.items())),
             usage=chat_usage(self._usage),
-            # Said on the first chunk by some servers, on the last by others.
-            service_tier=text(field(self._latest, "service_tier")) or text(field(self._first, "service_tier")),
-            system_fingerprint=text(field(self._latest, "system_fingerprint"))
-            or text(field(self._first, "system_fingerprint")),
+            # Said on the first chunk by some servers, on the last ones by others.
+            service_tier=text(field(last, "service_tier")) or text(field(first, "service_tier")),
+            system_fingerprint=text(field(last, "system_fingerprint")) or text(field(first, "system_fingerprint")),
             messages=tuple(
                 answer.message(self._finish_reasons[index])
                 for index, answer in sorted((self._answers or {}).items())

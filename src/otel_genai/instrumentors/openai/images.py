@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.endpoint import Endpoint
+from otel_genai.endpoint import Endpoint, Fold
 from otel_genai.instrumentors.openai.messages import said
 from otel_genai.instrumentors.openai.request import body, failure, field, integer, listed, text, unparsed
 from otel_genai.instrumentors.openai.server import OPENAI, server
@@ -54,7 +54,7 @@ def _pictures(data: Any) -> Iterator[Message]:
             yield Message(role="assistant", parts=(Uri(modality="image", uri=url),), finish_reason="stop")
 
 
-class ImageFold:
+class ImageFold(Fold):
     """A streamed picture: sketches of it, and then the whole, with usage. No event outlives its taking in, for each is a picture."""
 
     def __init__(self, request: Request, content: bool) -> None:  # noqa: ARG002

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.endpoint import Endpoint
+from otel_genai.endpoint import Endpoint, Fold
 from otel_genai.instrumentors.openai.messages import finish_reason_of
 from otel_genai.instrumentors.openai.request import (
     SAMPLING,
@@ -182,7 +182,7 @@ _SNAPSHOTS: Final = {
 }
 
 
-class ResponseFold:
+class ResponseFold(Fold):
     """A streamed response. Its last event brings all of it; until then there are the first one, items that are done, and deltas."""
 
     def __init__(self, request: Request, content: bool) -> None:
