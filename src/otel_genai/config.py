@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from otel_genai.semconv.metrics import LATEST, V1_41, Vintage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from otel_genai.telemetry.completion_hook import CompletionHook
 
@@ -92,6 +92,12 @@ RECORD_LIMIT: Final = Setting(
     "1000",
     "How large each such file may become; further operations are counted and left out.",
 )
+WRAP: Final = Setting(
+    "OTEL_GENAI_WRAP",
+    "package.module:Class.method[=name], in a comma-separated list",
+    "none",
+    "Functions of any library that are to be timed, too: a span for each call, and when each item of a generator came.",
+)
 SETTINGS: Final = (
     CAPTURE_CONTENT,
     CONTENT_LIMIT,
@@ -101,6 +107,8 @@ SETTINGS: Final = (
     CHUNK_METRICS,
     PROVIDER_NAMES,
     PROPAGATE,
+    RECORD_FILE,
+    RECORD_LIMIT,
 )
 
 # (on spans, on events)
@@ -131,6 +139,8 @@ class Config:
     """Name of every server's provider, whatever its address."""
     provider_names: Mapping[str, str] = field(default_factory=dict)
     """`host` or `host:port` → provider."""
+    wrap: tuple[str, ...] = ()
+    """Functions to be timed, as `package.module:Class.method[=name]`."""
     record_file: Path | None = None
     record_limit: int = 1_000_000_000
     """Bytes."""
@@ -185,6 +195,7 @@ class Config:
             propagate=_choice(environ, PROPAGATE, _BOOLEANS, True),
             provider=provider,
             provider_names=_provider_names(environ),
+            wrap=tuple(_listed(environ, WRAP)),
             record_file=_path(environ, RECORD_FILE),
             record_limit=_whole_number(environ, RECORD_LIMIT) * 1_000_000,
             redact=redact,
@@ -216,9 +227,13 @@ def _path(environ: Mapping[str, str], setting: Setting) -> Path | None:
     return Path(value) if value else None
 
 
+def _listed(environ: Mapping[str, str], setting: Setting) -> Iterator[str]:
+    return filter(None, map(str.strip, environ.get(setting.variable, "").split(",")))
+
+
 def _provider_names(environ: Mapping[str, str]) -> dict[str, str]:
     names: dict[str, str] = {}
-    for pair in filter(None, map(str.strip, environ.get(PROVIDER_NAMES.variable, "").split(","))):
+    for pair in _listed(environ, PROVIDER_NAMES):
         server, _, name = (part.strip() for part in pair.partition("="))
         if server and name:
             names[server] = name

@@ -97,8 +97,8 @@ class Patch:
     """`Class.method`."""
     endpoint: Endpoint | str
     """How it reads; or where that stands (`package.module:NAME`), for rooms that are imported when their module arrives."""
-    awaits: bool = False
-    """Whether the call returns an awaitable. Stated here because decorators hide it from `inspect.iscoroutinefunction`."""
+    awaits: bool | None = False
+    """Whether the call returns an awaitable. Stated here because decorators hide it from `inspect`, which is asked if this is `None`."""
     optional: bool = False
     """Whether supported versions of the library exist that lack the target; otherwise its absence is worth a warning."""
 

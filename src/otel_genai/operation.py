@@ -167,6 +167,8 @@ class Request(NamedTuple):
     """`gen_ai.provider.name`, as well as the instrumentation can know it."""
     model: str | None = None
     side: Side = Side.CLIENT
+    function: str | None = None
+    """`package.module.Class.method` of a function that the user has us time: no GenAI operation, it has a name and times alone."""
     api: str | None = None
     """Which of the provider's interfaces was called, for providers with several."""
     server_address: str | None = None
@@ -199,6 +201,11 @@ class Request(NamedTuple):
     encoding_formats: tuple[str, ...] | None = None
     dimensions: int | None = None
     """Of the embeddings asked for."""
+
+    @property
+    def subject(self) -> str:
+        """What it is: the function, or else the operation. What happens inside of its like is not reported again."""
+        return self.function or self.operation
 
 
 class Usage(NamedTuple):

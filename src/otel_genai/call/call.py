@@ -87,7 +87,7 @@ class Call:
         with _READING_REQUEST:
             self._request = telemetry.addressed(endpoint.request(arguments))
         self._span = telemetry.start(self._request, self._began_ns)
-        self._underway = propagation.Underway(self._request.operation)
+        self._underway = propagation.Underway(self._request.subject)
         self._context = propagation.context_of(self._span, self._underway)
         self._with_content = telemetry.wants_content(self._span)
         self._prompt: Prompt | None = None
@@ -112,7 +112,7 @@ class Call:
     def begin(cls, telemetry: Telemetry, endpoint: Endpoint, arguments: Arguments) -> Call | None:
         """A call, or `None` if none is to be reported: suppressed, or inside an operation of the same name already."""
         with _BEGINNING:
-            if not telemetry.closed and propagation.is_wanted(endpoint.default.operation):
+            if not telemetry.closed and propagation.is_wanted(endpoint.default.subject):
                 return cls(telemetry, endpoint, arguments)
         return None
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, SupportsIndex
 
 import wrapt
 
@@ -70,11 +71,14 @@ class Patches:
             if isinstance(row, Patch) and row.optional:
                 return
             raise
-        wrapper = wrapt.FunctionWrapper(found, self._driver(row))
+        if isinstance(found, type):
+            # A class stays one: what is wrapped is the making of its instances.
+            owner, attribute, found = found, "__init__", found.__init__  # type: ignore[misc]
+        wrapper = _Wrapper(found, self._driver(row, found))
         self._applied.append((owner, attribute, wrapper, vars(owner).get(attribute)))
         wrapt.apply_patch(owner, attribute, wrapper)
 
-    def _driver(self, row: Row) -> Driver:
+    def _driver(self, row: Row, found: Any) -> Driver:
         if isinstance(row, Carrier):
             return _injecting(row)
         if isinstance(row, Reply):
@@ -82,7 +86,34 @@ class Patches:
         # Only now: all that a call needs is imported when the first module arrives in which there are calls.
         from otel_genai.call import drivers
 
-        return (drivers.awaiting if row.awaits else drivers.calling)(self._telemetry(), row.load())
+        awaits = _awaits(found) if row.awaits is None else row.awaits
+        return (drivers.awaiting if awaits else drivers.calling)(self._telemetry(), row.load())
+
+
+class _BoundWrapper(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]  # generic in wrapt's stubs only
+    """A method with us around it. Whoever pickles it pickles where it is found, as with any method."""
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        return getattr, (self._self_instance, self.__wrapped__.__name__)
+
+
+class _Wrapper(wrapt.FunctionWrapper):  # type: ignore[type-arg]
+    """A function with us around it. It is pickled by its name and copied by reference, as functions are."""
+
+    __bound_function_wrapper__ = _BoundWrapper
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str:
+        return str(self.__qualname__)
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return self
+
+
+def _awaits(function: Any) -> bool:
+    return inspect.iscoroutinefunction(inspect.unwrap(getattr(function, "__func__", function)))
 
 
 def _injecting(carrier: Carrier) -> Driver:

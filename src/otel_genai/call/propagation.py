@@ -24,10 +24,10 @@ _UPSTREAM_MODULE: Final = "opentelemetry.util.genai.invocation"
 class Underway:
     """What code further down learns of the operation that it works for, and can tell it."""
 
-    __slots__ = ("operation", "served_model")
+    __slots__ = ("served_model", "subject")
 
-    def __init__(self, operation: str) -> None:
-        self.operation = operation
+    def __init__(self, subject: str) -> None:
+        self.subject = subject
         self.served_model: str | None = None
         """The model that really answered, if only a response's header told so."""
 
@@ -38,18 +38,18 @@ def underway() -> Underway | None:
     return found if isinstance(found, Underway) else None
 
 
-def is_wanted(operation: str) -> bool:
-    """Whether an operation of this name is to be reported here and now.
+def is_wanted(subject: str) -> bool:
+    """Whether an operation is to be reported here and now.
 
-    Not where the user suppressed it, not inside an operation of the same name, and not inside any inference that upstream reports.
+    Not where the user suppressed it, not inside one of its like, and not inside any inference that upstream reports.
     """
     current = context.get_current()
     if not current:
         return True  # nobody has said anything
     own = current.get(_UNDERWAY_KEY)
-    if isinstance(own, Underway) and own.operation == operation:
+    if isinstance(own, Underway) and own.subject == subject:
         return False
-    if operation in gen_ai.INFERENCE and current.get(_UPSTREAM_KEY) is not None:
+    if subject in gen_ai.INFERENCE and current.get(_UPSTREAM_KEY) is not None:
         return False
     return is_instrumentation_enabled()
 
@@ -57,7 +57,7 @@ def is_wanted(operation: str) -> bool:
 def context_of(span: trace.Span, underway: Underway) -> Context:
     """The context of an operation: the calling code's, with its span current, and word of it in our key and in upstream's."""
     marks: dict[str, object] = {**context.get_current(), _UNDERWAY_KEY: underway}
-    if underway.operation in gen_ai.INFERENCE:
+    if underway.subject in gen_ai.INFERENCE:
         # Upstream heeds its key only if it holds a record of its own, and where nobody has loaded upstream nobody asks.
         upstream = sys.modules.get(_UPSTREAM_MODULE)
         marks[_UPSTREAM_KEY] = upstream.InferenceData() if upstream else True

@@ -18,7 +18,7 @@ from otel_genai.guard import Guard
 from otel_genai.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from otel_genai.endpoint import Row
     from otel_genai.telemetry.telemetry import Telemetry
@@ -40,7 +40,7 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     requires: ClassVar[tuple[str, ...]]
     """The library and its supported versions, as requirements."""
-    rows: ClassVar[tuple[Row, ...]]
+    rows: ClassVar[tuple[Row, ...]] = ()
     """What is patched."""
 
     _patches: Patches | None = None
@@ -48,6 +48,10 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
     def instrumentation_dependencies(self) -> Collection[str]:
         """The library that must be installed for this to do anything."""
         return self.requires
+
+    def rows_for(self, config: Config) -> Iterable[Row]:
+        """What is patched under these settings."""
+        return self.rows if config.propagate else [row for row in self.rows if not isinstance(row, Carrier)]
 
     def _instrument(self, **options: Any) -> None:
         unknown = options.keys() - {*_PROVIDERS, *_SETTINGS}
@@ -62,8 +66,7 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
 
             return Telemetry(type(self).__module__, __version__, config, **providers)
 
-        rows = self.rows if config.propagate else [row for row in self.rows if not isinstance(row, Carrier)]
-        self._patches = Patches(rows, telemetry)
+        self._patches = Patches(self.rows_for(config), telemetry)
         self._patches.apply()
         # Where nothing is recorded and nothing was, the recorder is not imported.
         if config.record_file is not None or _RECORDER in sys.modules:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+CODE_FUNCTION_NAME: Final = "code.function.name"
 EXCEPTION_MESSAGE: Final = "exception.message"
 EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
 EXCEPTION_TYPE: Final = "exception.type"

@@ -75,6 +75,8 @@ def span_name(request: Request) -> str:
 
 def creation_attributes(request: Request) -> Attributes:
     """What samplers may want to know: set when the span starts."""
+    if request.function is not None:
+        return {general.CODE_FUNCTION_NAME: request.function}
     attributes: Attributes = {
         gen_ai.OPERATION_NAME: request.operation,
         gen_ai.PROVIDER_NAME: request.provider,
@@ -88,7 +90,11 @@ def creation_attributes(request: Request) -> Attributes:
 def outcome_attributes(operation: Operation) -> Attributes:
     """Everything else but content: set when the operation has ended."""
     attributes: Attributes = {}
+    if operation.failure is not None:
+        attributes[general.ERROR_TYPE] = operation.failure.type
     request, response, timing = operation.request, operation.response, operation.timing
+    if request.function is not None:
+        return attributes
     _add_rows(attributes, request, _REQUEST_ROWS)
     if request.stream:
         attributes[gen_ai.REQUEST_STREAM] = True
@@ -116,8 +122,6 @@ def outcome_attributes(operation: Operation) -> Attributes:
         attributes[gen_ai.RESPONSE_TIME_TO_FIRST_CHUNK] = timing.time_to_first_chunk
     if timing.time_to_first_token is not None:
         attributes[otel_genai.RESPONSE_TIME_TO_FIRST_TOKEN] = timing.time_to_first_token
-    if operation.failure is not None:
-        attributes[general.ERROR_TYPE] = operation.failure.type
     return attributes
 
 

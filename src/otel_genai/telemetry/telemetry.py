@@ -143,7 +143,7 @@ class Telemetry:
         # Returns the event that is to be emitted when it has its content, if any.
         outcome = render.outcome_attributes(operation)
         span.set_attributes(outcome)
-        if not self._config.emit_event or operation.request.operation not in gen_ai.INFERENCE:
+        if not self._config.emit_event or operation.request.subject not in gen_ai.INFERENCE:
             return None
         return _logs.LogRecord(
             timestamp=operation.timing.ended_ns,
@@ -176,6 +176,8 @@ class Telemetry:
             )
 
     def _measure(self, context: Context, operation: Operation) -> None:
+        if operation.request.function is not None:
+            return
         sinks = self._sinks[operation.request.operation in gen_ai.INFERENCE]
         for measure, values, attributes in render.measurements(operation, sinks):
             # An exemplar costs a fifth of a measurement: of the many times between a stream's chunks, the longest leads to its span.

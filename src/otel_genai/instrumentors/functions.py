@@ -1,0 +1,55 @@
+"""Functions of the user's choice, in any library: a span for each call, and the times of a generator's items. No code is touched."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from otel_genai.endpoint import Endpoint, Patch
+from otel_genai.instrumentors import Instrumentor
+from otel_genai.operation import Failure, Request, Response, Side
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from otel_genai.config import Config
+    from otel_genai.endpoint import Row
+
+_logger = logging.getLogger("otel_genai")
+
+_DOTTED: Final = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
+_FUNCTION: Final = re.compile(rf"(?P<module>{_DOTTED}):(?P<target>{_DOTTED})(?:=(?P<name>.*\S))?")
+
+
+def patch(specification: str) -> Patch:
+    """The row of `package.module:Class.method[=name]`; a class stands for the making of its instances.
+
+    Raises ValueError if it is none.
+    """
+    read = _FUNCTION.fullmatch(specification.strip())
+    if read is None:
+        raise ValueError(f"{specification!r} is not understood. Use: package.module:Class.method[=name]")
+    module, target, name = read.group("module", "target", "name")
+    request = Request(operation=name or target, provider="", side=Side.INTERNAL, function=f"{module}.{target}")
+    endpoint = Endpoint(
+        default=request,
+        request=lambda arguments: request,  # noqa: ARG005  # what is passed is nobody's business
+        response=lambda result, content: Response(),  # noqa: ARG005
+        failure=lambda error, content: Failure.of(error, message=str(error) if content else None),
+    )
+    return Patch(module=module, target=target, endpoint=endpoint, awaits=None)
+
+
+class FunctionsInstrumentor(Instrumentor):
+    """Times the functions that the setting `OTEL_GENAI_WRAP` names."""
+
+    requires: ClassVar = ()
+
+    def rows_for(self, config: Config) -> Iterator[Row]:
+        """A row a function. What cannot be read is a warning."""
+        for specification in config.wrap:
+            try:
+                yield patch(specification)
+            except ValueError as error:
+                _logger.warning("OTEL_GENAI_WRAP: %s", error)
