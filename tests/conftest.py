@@ -30,6 +30,9 @@ def _loud(monkeypatch: pytest.MonkeyPatch) -> None:
         "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
         "OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT",
         "OTEL_SEMCONV_STABILITY_OPT_IN",
+        "OTEL_GENAI_RECORD_FILE",
+        "OTEL_GENAI_RECORD_LIMIT",
+        "OTEL_GENAI_WRAP",
         "OPENAI_BASE_URL",
         "OPENAI_API_KEY",
     ):

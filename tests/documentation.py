@@ -24,7 +24,14 @@ from otel_genai.endpoint import Arguments, Patch
 from otel_genai.guard import Guard
 from otel_genai.instrumentors.openai import OpenAIInstrumentor, server
 from otel_genai.semconv import gen_ai, general, openai, otel_genai
-from otel_genai.semconv.metrics import DURATION_BUCKETS, LATEST, TOKEN_BUCKETS, V1_41
+from otel_genai.semconv.metrics import (
+    DURATION_BUCKETS,
+    FIRST_TOKEN_BUCKETS,
+    LATEST,
+    OUTPUT_TOKEN_BUCKETS,
+    TOKEN_BUCKETS,
+    V1_41,
+)
 from otel_genai.telemetry import render
 from otel_genai.telemetry.telemetry import Telemetry
 from recorded import Recorded
@@ -372,7 +379,7 @@ def _matrix() -> Iterator[str]:
 
 
 def _metrics(vintage: Vintage) -> Iterator[str]:
-    rows: dict[str, Metric] = {metric.name: metric for metric in vintage.metrics}
+    rows: dict[str, Metric] = {metric.name: metric for metric in vintage.metrics if not metric.served}
     common = _common_metric_attributes()
 
     def row(name: str, metric: Metric) -> Iterator[str]:
@@ -387,6 +394,20 @@ def _metrics(vintage: Vintage) -> Iterator[str]:
 
     header = ("Metric", "Meaning", "Instrument", "Unit", "Buckets", "Recorded for", "Attributes beside the common ones")
     return _table(header, (row(name, metric) for name, metric in rows.items()))
+
+
+def _server_metrics() -> Iterator[str]:
+    def row(metric: Metric) -> Iterator[str]:
+        yield f"`{metric.name}`"
+        yield metric.description
+        yield metric.kind.value
+        yield f"`{metric.unit}`"
+        yield {DURATION_BUCKETS: "D", FIRST_TOKEN_BUCKETS: "F", OUTPUT_TOKEN_BUCKETS: "P"}[metric.buckets]
+
+    return _table(
+        ("Metric", "Meaning", "Instrument", "Unit", "Buckets"),
+        (row(metric) for metric in V1_41.metrics if metric.served),
+    )
 
 
 def _common_metric_attributes() -> frozenset[str]:
@@ -429,6 +450,8 @@ def _events() -> Iterator[str]:
 def _buckets() -> Iterator[str]:
     yield f"- Common attributes: {_code(sorted(_common_metric_attributes()))}, as far as they are known."
     yield f"- Buckets D, in seconds: {', '.join(f'{bound:g}' for bound in DURATION_BUCKETS)}."
+    yield f"- Buckets F, in seconds: {', '.join(f'{bound:g}' for bound in FIRST_TOKEN_BUCKETS)}."
+    yield f"- Buckets P, in seconds: {', '.join(f'{bound:g}' for bound in OUTPUT_TOKEN_BUCKETS)}."
     yield f"- Buckets T, in tokens: {', '.join(str(bound) for bound in TOKEN_BUCKETS)}."
 
 
@@ -471,6 +494,7 @@ TABLES: Final[Mapping[str, Callable[[], Iterator[str]]]] = {
     "attributes by surface": _matrix,
     "metrics of v1.41": lambda: _metrics(V1_41),
     "metrics of the latest": lambda: _metrics(LATEST),
+    "metrics of servers": _server_metrics,
     "buckets": _buckets,
     "schemas": _vintage_urls,
     "events": _events,

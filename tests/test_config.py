@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from otel_genai.config import SETTINGS, Config
@@ -75,14 +77,23 @@ def test_every_setting_is_documented() -> None:
         EVENT,
         "OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK",
         STABILITY,
+        "OTEL_GENAI_CHUNK_METRICS",
         "OTEL_GENAI_PROVIDER_NAMES",
         "OTEL_GENAI_PROPAGATE_CONTEXT",
+        "OTEL_GENAI_RECORD_FILE",
+        "OTEL_GENAI_RECORD_LIMIT",
     ]
 
 
 @pytest.mark.parametrize(("value", "limit"), [("", 65536), ("100", 100), ("0", 0), ("-1", 65536), ("many", 65536)])
 def test_the_content_limit(value: str, limit: int) -> None:
     assert Config.from_environment({"OTEL_GENAI_CONTENT_LENGTH_LIMIT": value}).content_limit == limit
+
+
+def test_where_to_record_and_how_much() -> None:
+    assert Config.from_environment({}).record_file is None
+    config = Config.from_environment({"OTEL_GENAI_RECORD_FILE": "runs/run.jsonl", "OTEL_GENAI_RECORD_LIMIT": "20"})
+    assert (config.record_file, config.record_limit) == (Path("runs/run.jsonl"), 20_000_000)
 
 
 def test_names_for_servers_of_ones_own(caplog: pytest.LogCaptureFixture) -> None:

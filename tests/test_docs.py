@@ -34,7 +34,7 @@ def page(name: str) -> str:
 def names_in(namespace: ModuleType) -> set[str]:
     """The attributes and events that a module names; values have no dot."""
     found = {value for constant, value in vars(namespace).items() if constant.isupper() and "." in str(value)}
-    return {name.replace("{}", "<modality>") for name in found}
+    return {name.replace("{}", "<phase>" if namespace is otel_genai else "<modality>") for name in found}
 
 
 # ── tables ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -175,7 +175,7 @@ def test_a_class_stays_a_class(wrap: Callable[..., Any]) -> None:
 
     class Own(base):  # type: ignore[misc]
         def step(self, count: int) -> int:
-            return int(super().step(count)) + 1
+            return int(base.step(self, count)) + 1
 
     assert isinstance(Own(2), library.Engine)
     assert Own(2).step(2) == 5

@@ -7,6 +7,14 @@ from otel_genai.semconv.metrics import LATEST, V1_41, Vintage
 D = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 T = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)
 
+F = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+P = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
+SERVER = {
+    ("gen_ai.server.request.duration", "histogram", "s", D),
+    ("gen_ai.server.time_to_first_token", "histogram", "s", F),
+    ("gen_ai.server.time_per_output_token", "histogram", "s", P),
+}
+
 
 def table(vintage: Vintage) -> set[tuple[str, str, str, tuple[float, ...]]]:
     return {(row.name, row.kind.value, row.unit, row.buckets) for row in vintage.metrics}
@@ -14,7 +22,7 @@ def table(vintage: Vintage) -> set[tuple[str, str, str, tuple[float, ...]]]:
 
 def test_v1_41() -> None:
     assert V1_41.schema_url == "https://opentelemetry.io/schemas/1.41.0"
-    assert table(V1_41) == {
+    assert table(V1_41) == SERVER | {
         ("gen_ai.client.operation.duration", "histogram", "s", D),
         ("gen_ai.client.operation.time_to_first_chunk", "histogram", "s", D),
         ("gen_ai.client.operation.time_per_output_chunk", "histogram", "s", D),
@@ -24,7 +32,7 @@ def test_v1_41() -> None:
 
 def test_latest() -> None:
     assert LATEST.schema_url == "https://opentelemetry.io/schemas/gen-ai-dev/1.42.0-dev"
-    assert table(LATEST) == {
+    assert table(LATEST) == SERVER | {
         ("gen_ai.client.inference.duration", "histogram", "s", D),
         ("gen_ai.client.operation.duration", "histogram", "s", D),
         ("gen_ai.client.inference.time_to_first_chunk", "histogram", "s", D),

@@ -6,12 +6,13 @@ and is the same for all.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, MutableMapping, Sequence
+    from collections.abc import Mapping, MutableMapping, Sequence
 
     from otel_genai.operation import Failure, Prompt, Request, Response
 
@@ -36,6 +37,19 @@ class Fold(Protocol):
     def tokens(self) -> Sequence[int]:
         """How many output tokens each chunk brought; empty unless the server told it of every one."""
         return ()
+
+
+class Pushed(Fold, Protocol):
+    """Gathers what a library hands out while it works (to a streamer that it was given, say), and what it returns in the end."""
+
+    def returned(self, result: Any) -> None:
+        """Take in what the call returned."""
+
+
+Tee = Callable[[Any, int], Any]
+"""(an object with `put`, how many of the first `put`s are no output) → the same to whoever uses it, with us listening."""
+Tap = Callable[["Arguments", bool, Tee], tuple["Arguments", Pushed]]
+"""(arguments, with content, tee) → arguments of our own to call the library with, the caller's left as they were, and a new fold."""
 
 
 class Unstreamed(Fold):
@@ -80,6 +94,10 @@ class Endpoint:
     """The content of the request. Called only if it is wanted, so that unwanted content is never built."""
     fold: Callable[[Request, bool], Fold] = Unstreamed
     """(request, with content) → a new fold for a streamed response."""
+    tap: Tap | None = None
+    """For libraries that push what they produce to an object that they were given. `response` and `fold` are then not asked."""
+    origin: Callable[[Arguments], Any] | None = None
+    """The object among the arguments whose maker is the parent of a call in a bare thread, if it was made where a `Maker` says."""
     unparsed: Callable[[Any], Any | None] = _never
     """The HTTP response within a result that the application parses by itself; `None` if the result is the parsed answer.
 
@@ -133,5 +151,14 @@ class Reply:
     """The method's keyword arguments → the model that really answered; `None` if that is for the body to say."""
 
 
-Row = Patch | Carrier | Reply
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maker:
+    """One row of a provider's table: where objects are made that a call in another thread is given (see `Endpoint.origin`)."""
+
+    module: str
+    target: str
+    """`Class.__init__`."""
+
+
+Row = Patch | Carrier | Reply | Maker
 """What a provider's table is made of."""

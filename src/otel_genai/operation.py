@@ -244,6 +244,14 @@ class Response(NamedTuple):
     """One a choice; empty unless content was asked for."""
 
 
+class Phase(NamedTuple):
+    """A part of an operation that has a name: waiting in a queue, reading the prompt, generating. Seconds on the operation's clock."""
+
+    name: str
+    started: float
+    ended: float
+
+
 class Timing(NamedTuple):
     """When it happened. All but `began_ns` are seconds on one monotonic clock, comparable within the process."""
 
@@ -257,6 +265,8 @@ class Timing(NamedTuple):
     """For every chunk, when it arrived; as long as `asked`."""
     tokens: Sequence[int] = ()
     """For every chunk, how many output tokens it brought; as long as `chunks`, or empty where nobody told."""
+    phases: tuple[Phase, ...] = ()
+    """What the engine says of itself, in order."""
     first_token: float | None = None
     """When the first chunk arrived that carried generated output; chat streams open with one that carries none."""
 

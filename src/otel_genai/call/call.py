@@ -32,12 +32,14 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
-    from otel_genai.endpoint import Arguments, Endpoint, Fold
+    from otel_genai.endpoint import Arguments, Endpoint, Fold, Pushed, Tap
     from otel_genai.operation import Prompt
     from otel_genai.telemetry.telemetry import Telemetry
 
 _BEGINNING: Final = Guard("a call is not reported")
 _READING_REQUEST: Final = Guard("a span lacks what was asked for")
+_FINDING_ORIGIN: Final = Guard("a call in another thread is a trace of its own")
+_TAPPING: Final = Guard("a span lacks what was generated, and when")
 _READING_PROMPT: Final = Guard("a span lacks its prompt")
 _READING_RESPONSE: Final = Guard("a span lacks what was answered")
 _READING_CHUNK: Final = Guard("a span lacks part of what was streamed")
@@ -67,6 +69,7 @@ class Call:
         "_first_token",
         "_fold",
         "_prompt",
+        "_pushed",
         "_request",
         "_response",
         "_span",
@@ -86,9 +89,13 @@ class Call:
         self._request = endpoint.default
         with _READING_REQUEST:
             self._request = telemetry.addressed(endpoint.request(arguments))
-        self._span = telemetry.start(self._request, self._began_ns)
+        within: Context | None = None
+        if endpoint.origin is not None:
+            with _FINDING_ORIGIN:
+                within = propagation.maker(endpoint.origin(arguments))
+        self._span = telemetry.start(self._request, self._began_ns, within)
         self._underway = propagation.Underway(self._request.subject)
-        self._context = propagation.context_of(self._span, self._underway)
+        self._context = propagation.context_of(self._span, self._underway, within)
         self._with_content = telemetry.wants_content(self._span)
         self._prompt: Prompt | None = None
         if self._with_content:
@@ -97,6 +104,7 @@ class Call:
                 self._prompt = endpoint.prompt(arguments)
         self._response = _NOTHING
         self._fold: Fold | None = None
+        self._pushed: Pushed | None = None
         self._streaming = False
         self._asked = self._chunks = _NO_TIMES
         self._first_token: float | None = None
@@ -140,8 +148,25 @@ class Call:
         """Whether the code that asks runs inside of this call, and not in the application."""
         return otel_context.get_current() is self._context
 
+    def tapped(self, tap: Tap, arguments: Arguments) -> Arguments:
+        """What to call the library with, so that it tells us what it hands out while it works."""
+        with _TAPPING:
+            ours, self._pushed = tap(arguments, self._with_content, lambda sink, skip: stream.tee(sink, skip, self))
+            self._fold = self._pushed
+            self._asked, self._chunks = array("d"), array("d")
+            return ours
+        return arguments
+
+    def ask(self) -> None:
+        """The next chunk is being asked for."""
+        self._asked_at = perf_counter()
+
     def settle(self, result: Any) -> Any:
         """Take note of what the library returned, and give what the application gets: that, or a proxy if it is a stream."""
+        if self._pushed is not None:
+            with _READING_RESPONSE:
+                self._pushed.returned(result)
+            return result
         with _OPENING_STREAM:
             if stream.is_stream(result):
                 proxy = stream.proxy(result, self, self.chunk)
@@ -251,7 +276,7 @@ class Call:
                 ),
             )
         # The application may keep the stream for long; what was said is not ours to keep with it.
-        self._fold = self._prompt = None
+        self._fold = self._pushed = self._prompt = None
         self._response = _NOTHING
 
     def _failure(self, error: BaseException) -> Failure:

@@ -20,9 +20,12 @@ def calling(telemetry: Telemetry, endpoint: Endpoint) -> Driver:
     """For calls that return."""
 
     def drive(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        call = Call.begin(telemetry, endpoint, Arguments(instance, args, kwargs))
+        arguments = Arguments(instance, args, kwargs)
+        call = Call.begin(telemetry, endpoint, arguments)
         if call is None:
             return wrapped(*args, **kwargs)
+        if endpoint.tap is not None:
+            _, args, kwargs = call.tapped(endpoint.tap, arguments)
         with call:
             return call.settle(wrapped(*args, **kwargs))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, SupportsIndex
 import wrapt
 
 from otel_genai.call import propagation
-from otel_genai.endpoint import Carrier, Patch, Reply, Row
+from otel_genai.endpoint import Carrier, Maker, Patch, Reply, Row
 from otel_genai.guard import Guard
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Driver = Callable[[Callable[..., Any], Any, tuple[Any, ...], Mapping[str, Any]], Any]
 
 _INJECTING: Final = Guard("a request does not carry the trace context")
+_REMEMBERING: Final = Guard("a call in another thread is a trace of its own")
 _NOTING: Final = Guard("the model is reported as the response's body has it")
 
 
@@ -83,6 +84,8 @@ class Patches:
             return _injecting(row)
         if isinstance(row, Reply):
             return _noting(row)
+        if isinstance(row, Maker):
+            return _remembering
         # Only now: all that a call needs is imported when the first module arrives in which there are calls.
         from otel_genai.call import drivers
 
@@ -135,3 +138,10 @@ def _noting(reply: Reply) -> Driver:
         return wrapped(*args, **kwargs)
 
     return drive
+
+
+def _remembering(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    made = wrapped(*args, **kwargs)
+    with _REMEMBERING:
+        propagation.note_maker(instance)
+    return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
 from opentelemetry import context, propagate, trace
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
@@ -19,6 +20,9 @@ _UNDERWAY_KEY: Final = context.create_key("otel-genai-underway")
 # Upstream's instrumentations mark an inference by a key of this name, and leave out those inside of one.
 _UPSTREAM_KEY: Final = "opentelemetry.genai.client.inference.context"
 _UPSTREAM_MODULE: Final = "opentelemetry.util.genai.invocation"
+
+# Threads begin with no context at all, and an object made for one is all that leads back.
+_makers: WeakKeyDictionary[object, Context] = WeakKeyDictionary()
 
 
 class Underway:
@@ -54,9 +58,23 @@ def is_wanted(subject: str) -> bool:
     return is_instrumentation_enabled()
 
 
-def context_of(span: trace.Span, underway: Underway) -> Context:
-    """The context of an operation: the calling code's, with its span current, and word of it in our key and in upstream's."""
-    marks: dict[str, object] = {**context.get_current(), _UNDERWAY_KEY: underway}
+def note_maker(made: object) -> None:
+    """Remember the calling code's context as that in which an object was made."""
+    current = context.get_current()
+    if current:
+        _makers[made] = current
+
+
+def maker(made: object) -> Context | None:
+    """The context in which an object was made; `None` if nobody noted it, or if the calling code has a span of its own."""
+    if made is None or trace.get_current_span().get_span_context().is_valid:
+        return None
+    return _makers.get(made)
+
+
+def context_of(span: trace.Span, underway: Underway, within: Context | None = None) -> Context:
+    """The context of an operation: `within` or the calling code's, its span current, with word of it in our key and in upstream's."""
+    marks: dict[str, object] = {**(within or context.get_current()), _UNDERWAY_KEY: underway}
     if underway.subject in gen_ai.INFERENCE:
         # Upstream heeds its key only if it holds a record of its own, and where nobody has loaded upstream nobody asks.
         upstream = sys.modules.get(_UPSTREAM_MODULE)

@@ -59,6 +59,37 @@ def tap(http: Any, call: Call, hear: Callable[[bytes], None]) -> None:
     weakref.finalize(http, call.abandon).atexit = False
 
 
+def tee(sink: Any, skip: int, call: Call) -> Any:
+    """What a library is given instead of a streamer: it puts into `sink`, and the call hears of all but the first `skip` puts."""
+    return _Tee(sink, skip, call)
+
+
+class _Tee(BaseObjectProxy):  # type: ignore[type-arg]
+    """A streamer that the call listens to. To the library it is the application's own in everything else."""
+
+    def __init__(self, wrapped: Any, skip: int, call: Call) -> None:
+        super().__init__(wrapped)
+        self._self_put = _put(wrapped.put, skip, call)
+
+    def put(self, value: Any) -> Any:
+        return self._self_put(value)
+
+
+def _put(put: Callable[[Any], Any], skip: int, call: Call) -> Callable[[Any], Any]:
+    def heard(value: Any) -> Any:
+        nonlocal skip
+        if skip:
+            skip -= 1
+        else:
+            call.chunk(value)
+        result = put(value)
+        # What the application does with a token is its own time, not the model's.
+        call.ask()
+        return result
+
+    return heard
+
+
 class _Closable(BaseObjectProxy):  # type: ignore[type-arg]  # generic in wrapt's stubs only
     """Something whose closing, sync or async, ends the call. All else is that of the object behind it."""
 

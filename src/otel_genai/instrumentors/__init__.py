@@ -71,7 +71,7 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
         # Where nothing is recorded and nothing was, the recorder is not imported.
         if config.record_file is not None or _RECORDER in sys.modules:
             with _RECORDING:
-                import_module(_RECORDER).record(config.record_file, config.record_limit)
+                import_module(_RECORDER).record_to(config.record_file, config.record_limit)
 
     def _uninstrument(self, **_: Any) -> None:
         if self._patches is not None:

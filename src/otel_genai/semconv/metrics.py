@@ -23,6 +23,10 @@ class Measure(StrEnum):
     TIME_TO_FIRST_CHUNK = auto()
     TIME_PER_OUTPUT_CHUNK = auto()
     """One value for each chunk after the first: from the end of the chunk before to its own."""
+    TIME_TO_FIRST_TOKEN = auto()
+    """Of successful operations: waiting and reading the prompt."""
+    TIME_PER_OUTPUT_TOKEN = auto()
+    """Of successful operations: the mean over the tokens after the first."""
     INPUT_TOKENS = auto()
     OUTPUT_TOKENS = auto()
     INPUT_TOKENS_BY_MODALITY = auto()
@@ -53,6 +57,8 @@ class Metric:
     """Fixed attributes, beside those that every client metric has."""
     inference: bool | None = None
     """True: inference operations only. False: all others only. None: all."""
+    served: bool = False
+    """Whether it is for whoever runs the model, and not for whoever asks it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +76,49 @@ TOKEN_BUCKETS: Final = (
     1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864,
 )  # fmt: skip
 
+FIRST_TOKEN_BUCKETS: Final = (
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+)  # fmt: skip
+OUTPUT_TOKEN_BUCKETS: Final = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
+
+_SERVER: Final = (
+    Metric(
+        measure=Measure.DURATION,
+        name="gen_ai.server.request.duration",
+        unit=SECONDS,
+        description="Time from a request's arrival to its last token.",
+        buckets=DURATION_BUCKETS,
+        inference=True,
+        served=True,
+    ),
+    Metric(
+        measure=Measure.TIME_TO_FIRST_TOKEN,
+        name="gen_ai.server.time_to_first_token",
+        unit=SECONDS,
+        description="Time from a request's arrival to its first token, of successful requests.",
+        buckets=FIRST_TOKEN_BUCKETS,
+        inference=True,
+        served=True,
+    ),
+    Metric(
+        measure=Measure.TIME_PER_OUTPUT_TOKEN,
+        name="gen_ai.server.time_per_output_token",
+        unit=SECONDS,
+        description="Mean time for each token after the first, of successful requests.",
+        buckets=OUTPUT_TOKEN_BUCKETS,
+        inference=True,
+        served=True,
+    ),
+)
+"""The same in both vintages."""
+
 _TOKEN_USAGE: Final = "gen_ai.client.token.usage"
 _TOKEN_USAGE_DESCRIPTION: Final = "Number of input and output tokens used."
 
 V1_41: Final = Vintage(
     schema_url="https://opentelemetry.io/schemas/1.41.0",
     metrics=(
+        *_SERVER,
         Metric(
             measure=Measure.DURATION,
             name="gen_ai.client.operation.duration",
@@ -119,6 +162,7 @@ V1_41: Final = Vintage(
 LATEST: Final = Vintage(
     schema_url="https://opentelemetry.io/schemas/gen-ai-dev/1.42.0-dev",
     metrics=(
+        *_SERVER,
         Metric(
             measure=Measure.DURATION,
             name="gen_ai.client.inference.duration",

@@ -122,6 +122,8 @@ def outcome_attributes(operation: Operation) -> Attributes:
         attributes[gen_ai.RESPONSE_TIME_TO_FIRST_CHUNK] = timing.time_to_first_chunk
     if timing.time_to_first_token is not None:
         attributes[otel_genai.RESPONSE_TIME_TO_FIRST_TOKEN] = timing.time_to_first_token
+    for phase in timing.phases:
+        attributes[otel_genai.PHASE.format(phase.name)] = phase.ended - phase.started
     return attributes
 
 
@@ -283,6 +285,14 @@ def measurements(
         if Measure.TIME_PER_OUTPUT_CHUNK in wanted and len(timing.chunks) > 1:
             gaps = [later - earlier for earlier, later in pairwise(timing.chunks)]
             yield Measure.TIME_PER_OUTPUT_CHUNK, gaps, attributes
+
+    if operation.failure is None and timing.time_to_first_token is not None:
+        if Measure.TIME_TO_FIRST_TOKEN in wanted:
+            yield Measure.TIME_TO_FIRST_TOKEN, (timing.time_to_first_token,), attributes
+        later_tokens = (response.usage.output or 0) - 1 if response.usage is not None else 0
+        if Measure.TIME_PER_OUTPUT_TOKEN in wanted and later_tokens > 0:
+            mean = (timing.duration - timing.time_to_first_token) / later_tokens
+            yield Measure.TIME_PER_OUTPUT_TOKEN, (mean,), attributes
 
     if response.service_tier is not None or response.system_fingerprint is not None:
         attributes = attributes.copy()  # those of the chunks do not have these

@@ -32,6 +32,12 @@ _SPAN_KIND: Final = {
     Side.INTERNAL: trace.SpanKind.INTERNAL,
     Side.SERVER: trace.SpanKind.SERVER,
 }
+# A model in this very process is asked here and served here.
+_SERVED: Final = {
+    Side.CLIENT: frozenset({False}),
+    Side.INTERNAL: frozenset({False, True}),
+    Side.SERVER: frozenset({True}),
+}
 
 _NO_SPAN: Final = trace.set_span_in_context(trace.INVALID_SPAN, Context())
 
@@ -71,12 +77,17 @@ class Telemetry:
             for row in _instruments(vintage, metrics.get_meter(scope, version, meter_provider, vintage.schema_url))
             if config.chunk_metrics or row[0].measure is not Measure.TIME_PER_OUTPUT_CHUNK
         ]
-        self._sinks = {inference: _sinks(rows, inference=inference) for inference in (True, False)}
+        self._sinks = {
+            (side, inference): _sinks(rows, inference=inference, served=served)
+            for side, served in _SERVED.items()
+            for inference in (True, False)
+        }
 
-    def start(self, request: Request, began_ns: int) -> trace.Span:
-        """Start the span of an operation that began at `began_ns` (wall clock, nanoseconds), under the current one."""
+    def start(self, request: Request, began_ns: int, within: Context | None = None) -> trace.Span:
+        """Start the span of an operation that began at `began_ns` (wall clock, nanoseconds), under that of `within` or the current one."""
         return self._tracer.start_span(
             render.span_name(request),
+            within,
             kind=_SPAN_KIND[request.side],
             attributes=render.creation_attributes(request),
             start_time=began_ns,
@@ -178,7 +189,8 @@ class Telemetry:
     def _measure(self, context: Context, operation: Operation) -> None:
         if operation.request.function is not None:
             return
-        sinks = self._sinks[operation.request.operation in gen_ai.INFERENCE]
+        request = operation.request
+        sinks = self._sinks[request.side, request.operation in gen_ai.INFERENCE]
         for measure, values, attributes in render.measurements(operation, sinks):
             # An exemplar costs a fifth of a measurement: of the many times between a stream's chunks, the longest leads to its span.
             largest = max(values)
@@ -188,11 +200,11 @@ class Telemetry:
                     write(value, told, context if value is largest else _NO_SPAN)
 
 
-def _sinks(rows: Sequence[tuple[Metric, Instrument]], *, inference: bool) -> Sinks:
+def _sinks(rows: Sequence[tuple[Metric, Instrument]], *, inference: bool, served: frozenset[bool]) -> Sinks:
     # What is to be written of an operation, so that a call has only to walk it.
     sinks: Sinks = {}
     for metric, instrument in rows:
-        if metric.inference in {None, inference}:
+        if metric.served in served and metric.inference in {None, inference}:
             write = instrument.add if isinstance(instrument, metrics.Counter) else instrument.record
             sinks.setdefault(metric.measure, []).append((write, metric.attributes))
     return sinks

@@ -1,0 +1,137 @@
+"""Pure: what a recording says of a process and of an operation, one line of JSON each. docs/recording.md tells the schema.
+
+An operation's times are whole microseconds from its start: a third of the work, and of the size, of floats.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_genai.operation import Request, Response, Side, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from otel_genai.operation import Failure, Operation, Timing
+
+SCHEMA: Final = 1
+
+_MICROSECONDS: Final = 1e6
+_NANOSECONDS: Final = 1e9
+
+_REQUEST: Final = tuple((name, Request._field_defaults.get(name)) for name in Request._fields if name != "side")
+_RESPONSE: Final = tuple(
+    (name, Response._field_defaults[name]) for name in Response._fields if name not in {"usage", "messages"}
+)
+_USAGE: Final = tuple(Usage._field_defaults.items())
+
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+
+
+def header(
+    *, wall_ns: int, monotonic_ns: int, host: str, pid: int, command: Sequence[str], versions: Mapping[str, str]
+) -> bytes:
+    """The first line of a process. `wall_ns` and `monotonic_ns` are the same moment on its two clocks."""
+    return _line(
+        {
+            "type": "header",
+            "schema": SCHEMA,
+            "wall_ns": wall_ns,
+            "monotonic_ns": monotonic_ns,
+            "host": host,
+            "pid": pid,
+            "command": command,
+            "versions": versions,
+        }
+    )
+
+
+def operation(operation: Operation, span: Any) -> bytes:
+    """The line of a finished operation. `span` is OpenTelemetry's, of any implementation."""
+    timing, response, failure = operation.timing, operation.response, operation.failure
+    line: dict[str, Any] = {
+        "type": "operation",
+        **_ids(span),
+        "began_ns": timing.began_ns,
+        "started_ns": round(timing.started * _NANOSECONDS),
+        "duration_us": round(timing.duration * _MICROSECONDS),
+        "request": _request(operation.request),
+    }
+    if operation.unfinished:
+        line["unfinished"] = True
+    if answered := _told(response, _RESPONSE):
+        line["response"] = answered
+    if response.usage is not None and (used := _told(response.usage, _USAGE)):
+        line["usage"] = used
+    if failure is not None:
+        line["error"] = _error(failure)
+    line |= _times(timing)
+    if operation.prompt is not None or response.messages:
+        # Only now: without content, a recording needs none of telemetry's rooms.
+        from otel_genai.telemetry import render
+
+        line["content"] = render.content(operation)
+    return _line(line)
+
+
+def limit(limit_bytes: int) -> bytes:
+    """The line that says that the recording stops here, for the file would grow beyond its limit."""
+    return _line({"type": "limit", "limit_bytes": limit_bytes})
+
+
+def left_out(operations: int) -> bytes:
+    """The line that says how many operations came after that."""
+    return _line({"type": "limit", "left_out": operations})
+
+
+def _ids(span: Any) -> dict[str, str]:
+    context = span.get_span_context()
+    if not context.is_valid:
+        return {}  # no SDK is set up: nobody gave it any
+    ids = {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
+    parent = getattr(span, "parent", None)
+    if parent is not None:
+        ids["parent_span_id"] = f"{parent.span_id:016x}"
+    return ids
+
+
+def _request(request: Request) -> dict[str, Any]:
+    asked = _told(request, _REQUEST)
+    if request.side is not Side.CLIENT:
+        asked["side"] = request.side.value
+    return asked
+
+
+def _told(record: Any, rows: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    told = {}
+    for name, default in rows:
+        value = getattr(record, name)
+        if value != default:
+            told[name] = value
+    return told
+
+
+def _error(failure: Failure) -> dict[str, str]:
+    error = {"type": failure.type, "summary": failure.summary}
+    if failure.message is not None:
+        error["message"] = failure.message
+    return error
+
+
+def _times(timing: Timing) -> dict[str, Any]:
+    times: dict[str, Any] = {}
+    if timing.time_to_first_token is not None:
+        times["first_token_us"] = round(timing.time_to_first_token * _MICROSECONDS)
+    if timing.chunks:
+        start = timing.started
+        times["asked_us"] = [round((moment - start) * _MICROSECONDS) for moment in timing.asked]
+        times["chunks_us"] = [round((moment - start) * _MICROSECONDS) for moment in timing.chunks]
+    if timing.tokens:
+        times["tokens"] = list(timing.tokens)
+    return times
+
+
+def _line(content: Mapping[str, Any]) -> bytes:
+    # Half of a surrogate pair cannot be written; everything else of the line shall be.
+    return _encode(content).encode(errors="replace") + b"\n"
