@@ -170,7 +170,6 @@ def test_a_class_stays_a_class(wrap: Callable[..., Any]) -> None:
     library = wrap("Engine", "Engine.step", "Engine.load")
     assert isinstance(library.Engine, type)
     assert issubclass(library.Turbo, library.Engine)
-
     base: Any = library.Engine
 
     class Own(base):  # type: ignore[misc]

@@ -9,8 +9,9 @@ import threading
 import pytest
 
 from otel_genai.operation import Failure, Operation, Request, Response, Timing, Usage
+from otel_genai.recording.notation import printable, seconds
 from otel_genai.recording.summary import KEPT_CALLS, KEPT_ROWS, Row, Summary, Tokens, percentile
-from otel_genai.recording.terminal import print_summary, printable, seconds
+from otel_genai.recording.terminal import print_summary
 from otel_genai.recording.trace_tree import SHOWN_SPANS, SpanNode, SpanRecord, trace_tree
 
 

@@ -6,7 +6,6 @@ The first to come has the name that the user gave; every other one writes beside
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import weakref
@@ -103,6 +102,8 @@ def discard(path: Path) -> None:
 
 def _locked(name: Path, creating: int = 0) -> OwnFile | None:
     # `None` if another process has it. The lock goes with the last descriptor, however the process ends.
+    import fcntl  # here, because recordings are read on platforms, too, that lack it
+
     descriptor = os.open(name, os.O_RDWR | os.O_APPEND | creating, 0o666)
     file = OwnFile(descriptor)
     try:

@@ -166,6 +166,10 @@ class _Reader:
 
 def _operation(found: Mapping[str, Any], process: Process) -> Recorded:
     request, response = found["request"], found.get("response", {})
+    _expect(str, request["operation"], request["provider"], request.get("model"), response.get("model"))
+    _expect(str, *(found.get(name) for name in ("trace_id", "span_id", "parent_span_id")))
+    _expect(str, *found.get("error", {}).values())
+    _expect(int, *(found.get("usage", {}).get(name) for name in ("input", "output")))
     asked, chunks, tokens = found.get("asked_us", ()), found.get("chunks_us", ()), found.get("tokens", ())
     if len(asked) != len(chunks) or len(tokens) not in {0, len(chunks)}:
         raise ValueError
@@ -193,6 +197,11 @@ def _operation(found: Mapping[str, Any], process: Process) -> Recorded:
         tokens=array("q", tokens),
         phases={name: time / _MICROSECONDS for name, time in found.get("phases_us", {}).items()},
     )
+
+
+def _expect(kind: type, *values: object) -> None:
+    if not all(value is None or isinstance(value, kind) for value in values):
+        raise TypeError
 
 
 def _seconds(times: Sequence[int]) -> Sequence[float]:

@@ -10,13 +10,14 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from otel_genai.recording.notation import UNKNOWN, printable, rate, seconds, tokens
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_genai.recording.summary import Row, Tokens
+    from otel_genai.recording.summary import Row
     from otel_genai.recording.trace_tree import SpanNode
 
-UNKNOWN: Final = "\N{EN DASH}"
 _WIDTH_OF_A_FILE: Final = 120
 _ROOMY: Final = 100
 
@@ -34,8 +35,19 @@ _FIGURES: Final = (
 
 def print_summary(rows: Sequence[Row], tree: SpanNode | None, to: TextIO) -> None:
     """Write the table and, if there is one, the trace of the last call."""
+    console = console_for(to)
+    console.print(Text("GenAI calls", style="italic"))
+    console.print(_table(rows, gap=0 if console.width < _ROOMY else 1))
+    if tree is not None:
+        console.print()
+        console.print(Text("Trace of the last call", style="italic"))
+        console.print(_tree(tree))
+
+
+def console_for(to: TextIO) -> Console:
+    """A console that prints what it is given and no more: no markup, and colours on a terminal only."""
     terminal = to.isatty()
-    console = Console(
+    return Console(
         file=to,
         width=None if terminal else _WIDTH_OF_A_FILE,
         # Neither FORCE_COLOR nor the like puts escape codes into a log file.
@@ -45,12 +57,6 @@ def print_summary(rows: Sequence[Row], tree: SpanNode | None, to: TextIO) -> Non
         markup=False,
         emoji=False,
     )
-    console.print(Text("GenAI calls", style="italic"))
-    console.print(_table(rows, gap=0 if console.width < _ROOMY else 1))
-    if tree is not None:
-        console.print()
-        console.print(Text("Trace of the last call", style="italic"))
-        console.print(_tree(tree))
 
 
 def _table(rows: Sequence[Row], *, gap: int) -> Table:
@@ -69,9 +75,9 @@ def _table(rows: Sequence[Row], *, gap: int) -> Table:
             seconds(row.duration_p50),
             seconds(row.duration_p95),
             seconds(row.first_token_p50),
-            _tokens(row.input_tokens),
-            _tokens(row.output_tokens),
-            _rate(row.output_rate),
+            tokens(row.input_tokens),
+            tokens(row.output_tokens),
+            rate(row.output_rate),
         )
     return table
 
@@ -106,42 +112,3 @@ def _line(node: SpanNode) -> Text:
         shown = seconds(value) if isinstance(value, float) else printable(str(value))
         line.append(f"  {label}={shown}" if label else f"  {shown}")
     return line
-
-
-def _tokens(tokens: Tokens | None) -> str:
-    if tokens is None:
-        return UNKNOWN
-    return f"{_count(tokens.count)}" if tokens.complete else f"≥{_count(tokens.count)}"
-
-
-def _count(count: float) -> str:
-    """A number of things, exact while it is small enough to be read: 99,999, 124k, 1.20M."""
-    if count < 99_999.5:
-        return f"{count:,.0f}"
-    number, unit = (count / 1e3, "k") if count < 999_500 else (count / 1e6, "M")
-    return f"{_three_digits(number)}{unit}"
-
-
-def _rate(rate: float | None) -> str:
-    if rate is None:
-        return UNKNOWN
-    return f"{rate:.1f}" if rate < 99.95 else _count(rate)
-
-
-def seconds(value: float | None) -> str:
-    """A time in the unit that reads best, to three digits: 250 µs, 3.21 ms, 812 ms, 1.24 s, 95.1 s."""
-    if value is None:
-        return UNKNOWN
-    if value < 0.000_999_5:
-        return f"{value * 1e6:.0f} µs"
-    number, unit = (value * 1e3, "ms") if value < 0.9995 else (value, "s")
-    return f"{_three_digits(number)} {unit}"
-
-
-def _three_digits(number: float) -> str:
-    return f"{number:,.{2 if number < 9.995 else 1 if number < 99.95 else 0}f}"
-
-
-def printable(name: str) -> str:
-    """A name that came from elsewhere, safe to print: a terminal obeys control characters, and an encoder refuses surrogates."""
-    return "".join(character if character.isprintable() else "?" for character in name)
