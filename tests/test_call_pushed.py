@@ -212,3 +212,16 @@ def test_metrics_are_those_of_the_side(recorded: Recorded, side: Side, metrics: 
     if side is Side.SERVER:
         (point,) = recorded.metrics()["gen_ai.server.time_per_output_token"]
         assert (point.count, point.sum) == (1, 0.25)
+
+
+def test_times_lead_to_the_span_and_counts_do_not(recorded: Recorded) -> None:
+    telemetry = Telemetry("toy", "1", Config(), **recorded.providers)
+    request = Request(operation="chat", provider="toy")
+    span = telemetry.start(request, 0)
+    timing = Timing(began_ns=0, started=0.0, ended=1.0)
+    response = Response(usage=Usage(input=2, output=4))
+    telemetry.report(
+        span, trace.set_span_in_context(span), Operation(request=request, timing=timing, response=response)
+    )
+    exemplars = {name: sum(len(point.exemplars) for point in points) for name, points in recorded.metrics().items()}
+    assert exemplars == {"gen_ai.client.operation.duration": 1, "gen_ai.client.token.usage": 0}

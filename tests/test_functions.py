@@ -177,9 +177,10 @@ def test_a_class_stays_a_class(wrap: Callable[..., Any]) -> None:
             return int(base.step(self, count)) + 1
 
     assert isinstance(Own(2), library.Engine)
-    assert Own(2).step(2) == 5
+    own: Any = Own(2)
+    assert own.step(2) == 5
     assert str(inspect.signature(library.Engine)) == "(size=1)"
-    assert str(inspect.signature(library.Engine.step)) == "(self, count)"
+    assert str(inspect.signature(base.step)) == "(self, count)"
 
 
 def test_pickling_and_copying_keep_working(wrap: Callable[..., Any]) -> None:

@@ -14,7 +14,7 @@ from opentelemetry.context import Context
 from otel_genai.guard import Guard
 from otel_genai.operation import Side
 from otel_genai.semconv import gen_ai
-from otel_genai.semconv.metrics import LATEST, Kind, Measure
+from otel_genai.semconv.metrics import LATEST, SECONDS, Kind, Measure
 from otel_genai.telemetry import completion_hook, content, observers, render
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from otel_genai.semconv.metrics import Metric, Vintage
 
     Instrument = metrics.Counter | metrics.Histogram
-    Sinks = dict[Measure, list[tuple[Callable[..., None], Mapping[str, str]]]]
+    Sinks = dict[Measure, list[tuple[Callable[..., None], Mapping[str, str], bool]]]
 
 _SPAN_KIND: Final = {
     Side.CLIENT: trace.SpanKind.CLIENT,
@@ -192,12 +192,13 @@ class Telemetry:
         request = operation.request
         sinks = self._sinks[request.side, request.operation in gen_ai.INFERENCE]
         for measure, values, attributes in render.measurements(operation, sinks):
-            # An exemplar costs a fifth of a measurement: of the many times between a stream's chunks, the longest leads to its span.
             largest = max(values)
-            for write, fixed in sinks[measure]:
+            for write, fixed, is_time in sinks[measure]:
                 told = {**attributes, **fixed} if fixed else attributes
                 for value in values:
-                    write(value, told, context if value is largest else _NO_SPAN)
+                    # An exemplar is a seventh more to pay for. Times have one, for they make somebody look for the trace; of the many
+                    # between the chunks of a stream, the longest.
+                    write(value, told, context if is_time and value is largest else _NO_SPAN)
 
 
 def _sinks(rows: Sequence[tuple[Metric, Instrument]], *, inference: bool, served: frozenset[bool]) -> Sinks:
@@ -206,7 +207,7 @@ def _sinks(rows: Sequence[tuple[Metric, Instrument]], *, inference: bool, served
     for metric, instrument in rows:
         if metric.served in served and metric.inference in {None, inference}:
             write = instrument.add if isinstance(instrument, metrics.Counter) else instrument.record
-            sinks.setdefault(metric.measure, []).append((write, metric.attributes))
+            sinks.setdefault(metric.measure, []).append((write, metric.attributes, metric.unit == SECONDS))
     return sinks
 
 
