@@ -12,9 +12,9 @@ import pytest
 
 import documentation
 from maximal import SURFACES
-from otel_genai import instrumentors
 from otel_genai.config import SETTINGS
 from otel_genai.endpoint import Patch
+from otel_genai.instrumentors import wishes
 from otel_genai.instrumentors.openai import OpenAIInstrumentor
 from otel_genai.semconv import gen_ai, general, openai, otel_genai
 from otel_genai.semconv.metrics import LATEST, V1_41
@@ -59,7 +59,7 @@ def test_every_setting_is_documented() -> None:
 
 
 def test_every_argument_is_documented() -> None:
-    assert [*documentation.ARGUMENTS] == [*instrumentors._PROVIDERS, *instrumentors._SETTINGS]
+    assert [*documentation.ARGUMENTS] == [*wishes._PROVIDERS, *wishes._SETTINGS]
 
 
 def test_every_name_of_the_conventions_is_documented() -> None:

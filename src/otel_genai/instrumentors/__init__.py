@@ -1,82 +1,28 @@
-"""The bridge between a provider's room and OpenTelemetry's instrumentors. A room is a subclass of `Instrumentor` and a table."""
+"""The front door of what can be instrumented: one folder a library, named in the package's entry points.
+
+`instrument()` only waits for the first of these libraries: a process that never imports one pays for none of it.
+"""
 
 from __future__ import annotations
 
 import logging
-import sys
-from importlib import import_module
 from importlib.metadata import distribution
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.instrumentation.dependencies import DependencyConflictError
-from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]  # untyped upstream
-
-from otel_genai.call.patching import Patches
-from otel_genai.config import Config
-from otel_genai.endpoint import Carrier
 from otel_genai.guard import Guard
-from otel_genai.version import __version__
+from otel_genai.instrumentors import arrival
+from otel_genai.instrumentors.wishes import Wishes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
-    from otel_genai.endpoint import Row
-    from otel_genai.telemetry.telemetry import Telemetry
+    from otel_genai.instrumentors.instrumentor import Instrumentor
 
 _logger = logging.getLogger("otel_genai")
+_SWITCHING_ON: Final = Guard("this process is not instrumented")
 
-_PROVIDERS: Final = ("tracer_provider", "meter_provider", "logger_provider")
-_SETTINGS: Final = ("provider", "redact", "completion_hook")
-_RECORDER: Final = "otel_genai.recording.recorder"
-_RECORDING: Final = Guard("operations are not recorded to a file")
-
-
-class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
-    """One library's instrumentation.
-
-    `instrument()` switches it on, with the arguments of `otel_genai.instrument`: the environment is read at that moment, and the
-    library is not imported. `uninstrument()` takes it back; calls and streams that are under way are still reported.
-    """
-
-    requires: ClassVar[tuple[str, ...]]
-    """The library and its supported versions, as requirements."""
-    rows: ClassVar[tuple[Row, ...]] = ()
-    """What is patched."""
-
-    _patches: Patches | None = None
-
-    def instrumentation_dependencies(self) -> Collection[str]:
-        """The library that must be installed for this to do anything."""
-        return self.requires
-
-    def rows_for(self, config: Config) -> Iterable[Row]:
-        """What is patched under these settings."""
-        return self.rows if config.propagate else [row for row in self.rows if not isinstance(row, Carrier)]
-
-    def _instrument(self, **options: Any) -> None:
-        unknown = options.keys() - {*_PROVIDERS, *_SETTINGS}
-        if unknown:
-            known = ", ".join((*_PROVIDERS, *_SETTINGS))
-            raise ValueError(f"instrument() does not know {', '.join(sorted(unknown))}; it takes {known}")
-        config = Config.from_environment(**{name: options[name] for name in _SETTINGS if name in options})
-        providers = {name: options[name] for name in _PROVIDERS if name in options}
-
-        def telemetry() -> Telemetry:
-            from otel_genai.telemetry.telemetry import Telemetry
-
-            return Telemetry(type(self).__module__, __version__, config, **providers)
-
-        self._patches = Patches(self.rows_for(config), telemetry)
-        self._patches.apply()
-        # Where nothing is recorded and nothing was, the recorder is not imported.
-        if config.record_file is not None or _RECORDER in sys.modules:
-            with _RECORDING:
-                import_module(_RECORDER).record_to(config.record_file, config.record_limit)
-
-    def _uninstrument(self, **_: Any) -> None:
-        if self._patches is not None:
-            self._patches.revert()
-            self._patches = None
+# How to end the waiting, while we wait.
+_forget: Callable[[], None] | None = None
 
 
 def instrument(**options: Any) -> None:
@@ -91,22 +37,39 @@ def instrument(**options: Any) -> None:
 
     Instrumentations that are on already stay as they are. Raises `ValueError` for arguments that cannot be used.
     """
-    for instrumentor in _all():
-        if instrumentor.is_instrumented_by_opentelemetry:
-            continue
-        try:
-            instrumentor.instrument(raise_exception_on_conflict=True, **options)
-        except DependencyConflictError as error:
-            # A library that is not installed is no news; one in a version that we do not support is.
-            level = logging.WARNING if error.conflict.found else logging.DEBUG
-            _logger.log(level, "%s is off: %s", type(instrumentor).__name__, error.conflict)
+    global _forget  # noqa: PLW0603 - one a process
+    wishes = Wishes.of(**options)
+    if _forget is None:
+        wrapped = {function.partition(":")[0].partition(".")[0] for function in wishes.config.wrap}
+        _forget = arrival.on_arrival(arrival.libraries() | wrapped, lambda: _switch_on(wishes))
 
 
 def uninstrument() -> None:
     """Take back every instrumentation of this package. Calls and streams that are under way are still reported."""
+    global _forget  # noqa: PLW0603 - one a process
+    if _forget is not None:
+        _forget()
+        _forget = None
     for instrumentor in _all():
         if instrumentor.is_instrumented_by_opentelemetry:
             instrumentor.uninstrument()
+
+
+def _switch_on(wishes: Wishes) -> None:
+    global _forget  # noqa: PLW0603 - one a process
+    _forget = None
+    from opentelemetry.instrumentation.dependencies import DependencyConflictError
+
+    with _SWITCHING_ON:  # an error would be the application's, whose import this is
+        for instrumentor in _all():
+            if instrumentor.is_instrumented_by_opentelemetry:
+                continue
+            try:
+                instrumentor.instrument(raise_exception_on_conflict=True, wishes=wishes)
+            except DependencyConflictError as error:
+                # A library that is not installed is no news; one in a version that we do not support is.
+                level = logging.WARNING if error.conflict.found else logging.DEBUG
+                _logger.log(level, "%s is off: %s", type(instrumentor).__name__, error.conflict)
 
 
 def _all() -> Iterator[Instrumentor]:

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from otel_genai.endpoint import Endpoint, Patch
-from otel_genai.instrumentors import Instrumentor
+from otel_genai.instrumentors.instrumentor import Instrumentor
 from otel_genai.operation import Failure, Request, Response, Side
 
 if TYPE_CHECKING:

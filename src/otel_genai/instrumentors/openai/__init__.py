@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from otel_genai.endpoint import Carrier, Patch, Reply
-from otel_genai.instrumentors import Instrumentor
+from otel_genai.instrumentors.instrumentor import Instrumentor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,60 @@
+"""Waits for a library to arrive, so that a process that never imports one pays for nothing."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import distribution
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+PREFIX: Final = "otel_genai_"
+"""Of our entry points, which are otherwise called like the library."""
+
+
+def libraries() -> frozenset[str]:
+    """The libraries that can be instrumented: our entry points are named after them."""
+    entry_points = distribution("otel-genai").entry_points.select(group="opentelemetry_instrumentor")
+    return frozenset(entry_point.name.removeprefix(PREFIX) for entry_point in entry_points)
+
+
+def on_arrival(names: Collection[str], act: Callable[[], None]) -> Callable[[], None] | None:
+    """Call `act` just before the first of these top-level modules is imported; at once if one is there already.
+
+    Returns a function that ends the waiting, if there is any.
+    """
+    if any(name in sys.modules for name in names):
+        act()
+        return None
+    watcher = _Watcher(names, act)
+    sys.meta_path.insert(0, watcher)
+    return watcher.leave
+
+
+class _Watcher:
+    """A finder that finds nothing itself: it only sees what is looked for."""
+
+    def __init__(self, names: Collection[str], act: Callable[[], None]) -> None:
+        self._names = names
+        self._act = act
+
+    def leave(self) -> None:
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+    def find_spec(
+        self,
+        name: str,
+        path: Sequence[str] | None = None,  # noqa: ARG002  # the finders' protocol
+        target: ModuleType | None = None,  # noqa: ARG002
+    ) -> ModuleSpec | None:
+        if name not in self._names or self not in sys.meta_path:
+            return None
+        self.leave()
+        self._act()
+        # Searched anew, because finders have come and gone: the search that asked us does not see those that came.
+        return find_spec(name)

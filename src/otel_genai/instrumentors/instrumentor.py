@@ -1,0 +1,71 @@
+"""The bridge between a provider's room and OpenTelemetry's instrumentors. A room is a subclass of `Instrumentor` and a table."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]  # untyped upstream
+
+from otel_genai.call.patching import Patches
+from otel_genai.endpoint import Carrier
+from otel_genai.guard import Guard
+from otel_genai.instrumentors.wishes import Wishes
+from otel_genai.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from otel_genai.config import Config
+    from otel_genai.endpoint import Row
+    from otel_genai.telemetry.telemetry import Telemetry
+
+_logger = logging.getLogger("otel_genai")
+
+_RECORDER: Final = "otel_genai.recording.recorder"
+_RECORDING: Final = Guard("operations are not recorded to a file")
+
+
+class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
+    """One library's instrumentation.
+
+    `instrument()` switches it on, with the arguments of `otel_genai.instrument`, here and now: the environment is read at that moment, and
+    the library is not imported. `uninstrument()` takes it back; calls and streams that are under way are still reported.
+    """
+
+    requires: ClassVar[tuple[str, ...]]
+    """The library and its supported versions, as requirements."""
+    rows: ClassVar[tuple[Row, ...]] = ()
+    """What is patched."""
+
+    _patches: Patches | None = None
+
+    def instrumentation_dependencies(self) -> Collection[str]:
+        """The library that must be installed for this to do anything."""
+        return self.requires
+
+    def rows_for(self, config: Config) -> Iterable[Row]:
+        """What is patched under these settings."""
+        return self.rows if config.propagate else [row for row in self.rows if not isinstance(row, Carrier)]
+
+    def _instrument(self, *, wishes: Wishes | None = None, **options: Any) -> None:
+        config, providers = wishes or Wishes.of(**options)
+
+        def telemetry() -> Telemetry:
+            from otel_genai.telemetry.telemetry import Telemetry
+
+            return Telemetry(type(self).__module__, __version__, config, **providers)
+
+        self._patches = Patches(self.rows_for(config), telemetry)
+        self._patches.apply()
+        # Where nothing is recorded and nothing was, the recorder is not imported.
+        if config.record_file is not None or _RECORDER in sys.modules:
+            with _RECORDING:
+                import_module(_RECORDER).record_to(config.record_file, config.record_limit)
+
+    def _uninstrument(self, **_: Any) -> None:
+        if self._patches is not None:
+            self._patches.revert()
+            self._patches = None

@@ -1,0 +1,73 @@
+"""`instrument()` waits for the first library: a process that never imports one pays for nothing, and one that does misses nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+SETUP = """
+import sys
+import opentelemetry.sdk._configuration
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, ConsoleSpanExporter
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(formatter=lambda span: span.name + chr(10))))
+before = set(sys.modules)
+import otel_genai
+otel_genai.instrument(tracer_provider=provider)
+"""
+CALL = """
+import openai
+from otel_genai.simulator import serve
+with serve() as url:
+    client = openai.OpenAI(base_url=url, api_key="x")
+    client.chat.completions.create(model="sim-small", messages=[{"role": "user", "content": "Hi"}])
+"""
+
+
+def printed(program: str) -> str:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_waiting_costs_a_handful_of_modules() -> None:
+    loaded = printed(SETUP + "print(*sorted(name for name in set(sys.modules) - before))").split()
+    assert {name.partition(".")[0] for name in loaded} == {"otel_genai"}
+    assert len(loaded) <= 10
+
+
+def test_what_is_imported_afterwards_is_instrumented() -> None:
+    assert printed(SETUP + CALL) == "chat sim-small\n"
+
+
+def test_what_was_imported_before_is_instrumented() -> None:
+    assert printed("import openai\n" + SETUP + CALL) == "chat sim-small\n"
+
+
+def test_uninstrument_ends_the_waiting() -> None:
+    assert printed(SETUP + "otel_genai.uninstrument()\n" + CALL) == ""
+
+
+def test_whoever_waits_can_be_asked_again() -> None:
+    again = "otel_genai.instrument(); otel_genai.uninstrument(); otel_genai.instrument(tracer_provider=provider)\n"
+    assert printed(SETUP + again + CALL) == "chat sim-small\n"
+
+
+def test_a_wrong_argument_is_refused_at_once() -> None:
+    program = SETUP.replace("(tracer_provider=provider)", "(exporter='otlp')")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1] == (
+        "ValueError: instrument() does not know exporter; it takes tracer_provider, meter_provider, logger_provider, "
+        "provider, redact, completion_hook"
+    )
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_the_environment_is_read_when_instrument_is_called(when: str) -> None:
+    change = "import os; os.environ['OTEL_GENAI_WRAP'] = 'colorsys:rgb_to_hsv=convert'\n"
+    use = "import colorsys\nprint(colorsys.rgb_to_hsv(0, 0, 0))\n"
+    program = change + SETUP + use if when == "before" else SETUP + change + use
+    assert printed(program) == ("convert\n" if when == "before" else "") + "(0.0, 0.0, 0)\n"
