@@ -33,6 +33,12 @@ class Received:
         self.metrics: list[Metric] = []
         self.logs: list[LogRecord] = []
         self._lock = threading.Lock()
+        self._arrival = threading.Condition()
+
+    def wait_for_spans(self, count: int, *, patience: float) -> bool:
+        """Whether that many spans arrive within so many seconds."""
+        with self._arrival:
+            return self._arrival.wait_for(lambda: len(self.spans) >= count, patience)
 
     def add(self, path: str, body: bytes) -> None:
         """Take in the body of one request."""
@@ -51,6 +57,8 @@ class Received:
                     for logs in ExportLogsServiceRequest.FromString(body).resource_logs:
                         self.resources.append(logs.resource)
                         self.logs += [record for scope in logs.scope_logs for record in scope.log_records]
+        with self._arrival:
+            self._arrival.notify_all()
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from otel_genai.cli import main
 if TYPE_CHECKING:
     from pathlib import Path
 
+NO_PROGRAM = "no program given: a script, -m module, -c code, or a command (see otel-genai run --help)"
+
 
 def answer(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[object, str, str]:
     """Exit status, stdout and stderr of the command line."""
@@ -31,14 +33,28 @@ def answer(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[ob
     [
         ([], "otel-genai: no command given (see otel-genai --help)"),
         (["--nonsense"], "otel-genai: unrecognized arguments: --nonsense (see otel-genai --help)"),
-        (["run"], "otel-genai run: no script or module given (see otel-genai run --help)"),
-        (["run", "--no-summary"], "otel-genai run: no script or module given (see otel-genai run --help)"),
-        (["run", "-m"], "otel-genai run: no script or module given (see otel-genai run --help)"),
-        (["run", "--"], "otel-genai run: no script or module given (see otel-genai run --help)"),
+        (
+            ["run"],
+            f"otel-genai run: {NO_PROGRAM}",
+        ),
+        (
+            ["run", "--no-summary"],
+            f"otel-genai run: {NO_PROGRAM}",
+        ),
+        (
+            ["run", "-m"],
+            f"otel-genai run: {NO_PROGRAM}",
+        ),
+        (
+            ["run", "--"],
+            f"otel-genai run: {NO_PROGRAM}",
+        ),
         (["run", "nosuch.py"], "otel-genai run: no such file: nosuch.py"),
         (["run", "nosuch.py", "--help"], "otel-genai run: no such file: nosuch.py"),
         (["run", "--", "--odd.py"], "otel-genai run: no such file: --odd.py"),
-        (["run", "."], "otel-genai run: is a directory, not a script: ."),
+        (["run", "."], "otel-genai run: there is no __main__.py in ."),
+        (["run", "./file.zip"], "otel-genai run: no such file: ./file.zip"),
+        (["run", "nosuch-command"], "otel-genai run: no such file or command: nosuch-command"),
         (["run", "file/inner.py"], "otel-genai run: cannot read file/inner.py: Not a directory"),
         (["run", "nul\0.py"], "otel-genai run: cannot read nul\0.py: embedded null byte"),
         (["run", "-m", "nosuch"], "otel-genai run: no module named nosuch"),

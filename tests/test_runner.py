@@ -2,46 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-PYTHON = (sys.executable,)
-RUN = (str(Path(sys.executable).with_name("otel-genai")), "run", "--no-summary")
-RUN_AS_MODULE = (sys.executable, "-m", "otel_genai", "run", "--no-summary")
+from launched import ENVIRONMENT, PYTHON, RUN, RUN_AS_MODULE, outcome, signalled
 
-PATIENCE_S = 30.0
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-
-
-def outcome(launcher: tuple[str, ...], *arguments: str, cwd: Path, **variables: str) -> tuple[int, str, str]:
-    """Exit status, stdout and stderr."""
-    done = subprocess.run(
-        [*launcher, *arguments],
-        cwd=cwd,
-        env=ENVIRONMENT | variables,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
-def signalled(launcher: tuple[str, ...], script: str, number: signal.Signals, *, cwd: Path) -> tuple[int, str, str]:
-    """The same, of a script that gets a signal once it has said `ready`."""
-    with subprocess.Popen(
-        [*launcher, script], cwd=cwd, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(number)
-        out, err = process.communicate(timeout=PATIENCE_S)
-    return process.returncode, out, err
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 # ── the ways out ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -92,7 +62,7 @@ def test_ctrl_c_kills_as_under_plain_python(launcher: tuple[str, ...], tmp_path:
     (tmp_path / "app.py").write_text(
         "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n" + WAITING
     )
-    status, out, err = signalled(launcher, "app.py", signal.SIGINT, cwd=tmp_path)
+    status, out, err = signalled(launcher, "app.py", number=signal.SIGINT, cwd=tmp_path)
     assert (status, out) == (-signal.SIGINT, "")
     assert err.count('  File "') == 1
     assert err.endswith("\nKeyboardInterrupt\n")
@@ -101,14 +71,14 @@ def test_ctrl_c_kills_as_under_plain_python(launcher: tuple[str, ...], tmp_path:
 @pytest.mark.parametrize("launcher", [PYTHON, RUN], ids=["plain", "ours"])
 def test_sigterm_kills_as_under_plain_python(launcher: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(WAITING)
-    assert signalled(launcher, "app.py", signal.SIGTERM, cwd=tmp_path) == (-signal.SIGTERM, "", "")
+    assert signalled(launcher, "app.py", number=signal.SIGTERM, cwd=tmp_path) == (-signal.SIGTERM, "", "")
 
 
 def test_a_sigterm_handler_of_the_script_wins(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
         "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(9))\n" + WAITING
     )
-    assert signalled(RUN, "app.py", signal.SIGTERM, cwd=tmp_path) == (9, "", "")
+    assert signalled(RUN, "app.py", number=signal.SIGTERM, cwd=tmp_path) == (9, "", "")
 
 
 def test_an_ignored_sigterm_stays_ignored(tmp_path: Path) -> None:
@@ -232,7 +202,21 @@ def test_the_environment_is_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("import os; print(sorted(os.environ.items()))")
     asked = {"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http://127.0.0.1:9/v1/logs"}
     expected = outcome(PYTHON, "app.py", cwd=tmp_path, **asked)
-    assert outcome(RUN, "app.py", cwd=tmp_path, **asked) == expected
+    assert outcome((*RUN, "--no-children"), "app.py", cwd=tmp_path, **asked) == expected
+
+
+@pytest.mark.parametrize("variables", [{}, {"PYTHONPATH": "theirs"}], ids=["empty path", "a path"])
+def test_the_environment_has_two_more_words_for_children(variables: dict[str, str], tmp_path: Path) -> None:
+    source = (
+        "import os, sys\n"
+        "ours = os.environ.pop('OTEL_GENAI_RUN'), os.environ.pop('PYTHONPATH')\n"
+        "print(sorted(os.environ.items()), [place.rpartition('/')[2] for place in ours[1].split(os.pathsep)])\n"
+        "print(any('on_path' in place for place in sys.path))\n"
+    )
+    (tmp_path / "app.py").write_text(source)
+    status, out, err = outcome(RUN, "app.py", cwd=tmp_path, **variables)
+    assert (status, err) == (0, "")
+    assert out == f"{sorted(ENVIRONMENT.items())} {['on_path', *variables.values()]}\nFalse\n"
 
 
 def test_a_file_beside_the_script_does_not_stand_in_for_a_library_of_ours(tmp_path: Path) -> None:

@@ -129,6 +129,13 @@ def _add_run_options(run: _Parser) -> None:
         help="instrument more: httpx,fastapi,... or all that is installed for OpenTelemetry",
     )
     run.add_argument(
+        "--wrap",
+        metavar="FUNCTION",
+        action="append",
+        default=[],
+        help="time this function, too: package.module:Class.method[=name] (repeatable)",
+    )
+    run.add_argument(
         "--no-children", action="store_false", dest="children", help="leave processes that it starts alone"
     )
 
@@ -160,6 +167,7 @@ def _run_options(chosen: argparse.Namespace) -> Options:
         service_name=chosen.service_name,
         capture_content=chosen.capture_content,
         others=tuple(name.strip() for names in chosen.others for name in names.split(",") if name.strip()),
+        wrap=tuple(chosen.wrap),
         record=Path(chosen.record) if chosen.record else None,
         report=Path(chosen.report) if chosen.report else None,
     )

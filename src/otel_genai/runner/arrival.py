@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import distribution
 from importlib.util import find_spec
@@ -12,18 +13,20 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-_PREFIX: Final = "otel_genai_"
+PREFIX: Final = "otel_genai_"
+"""Of our entry points, which are otherwise called like the library."""
 
 
-def libraries() -> frozenset[str]:
-    """The libraries that can be instrumented: our entry points are named after them."""
+def waited_for() -> frozenset[str]:
+    """The top-level modules with something to instrument: our entry points are named after them, and the user may choose more."""
     entry_points = distribution("otel-genai").entry_points.select(group="opentelemetry_instrumentor")
-    return frozenset(entry_point.name.removeprefix(_PREFIX) for entry_point in entry_points)
+    chosen = os.environ.get("OTEL_GENAI_WRAP", "").split(",")
+    modules = {function.partition(":")[0].partition(".")[0].strip() for function in chosen} - {""}
+    return frozenset(modules | {entry_point.name.removeprefix(PREFIX) for entry_point in entry_points})
 
 
-def on_arrival(instrument: Callable[[], None]) -> None:
-    """Call `instrument` just before the first of these libraries is imported; at once if one is there already."""
-    names = libraries()
+def on_arrival(names: frozenset[str], instrument: Callable[[], None]) -> None:
+    """Call `instrument` just before the first of these top-level modules is imported; at once if one is there already."""
     if names & sys.modules.keys():
         instrument()
     else:

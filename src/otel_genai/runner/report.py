@@ -16,47 +16,66 @@ import otel_genai
 from otel_genai.runner.spans import LastSpans
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from opentelemetry.trace import Span, SpanContext
 
     from otel_genai.operation import Operation
     from otel_genai.recording.summary import Summary
+    from otel_genai.runner.tally import Tally
 
 
 class Report:
-    """Gathers while the script runs, in its process alone, and prints at the end."""
+    """Gathers while the script runs, and prints at the end what this process and those that it started have done."""
 
-    def __init__(self) -> None:
+    def __init__(self, tally: Path) -> None:
+        """`tally` is the folder where other processes leave their figures."""
         self._summary: Summary | None = None
         self._first = threading.Lock()
         self._spans = LastSpans()
+        self._followed: list[trace.TracerProvider] = []
         self._last: SpanContext | None = None
         self._process = os.getpid()
+        self._folder = tally
+        self._tally: Tally | None = None
 
     def attend(self) -> None:
         """Begin to gather from the providers that are set up by now."""
+        self.follow()
+        otel_genai.observe(self.notice)
+
+    def follow(self) -> None:
+        """Gather the spans of the provider that is in charge by now."""
         provider = trace.get_tracer_provider()
         # A disabled SDK leaves a provider that takes none.
-        if hasattr(provider, "add_span_processor"):
+        if provider not in self._followed and hasattr(provider, "add_span_processor"):
+            self._followed.append(provider)
             provider.add_span_processor(self._spans)
-        otel_genai.observe(self.notice)
 
     def notice(self, operation: Operation, span: Span) -> None:
         """Take in one finished operation."""
-        # A fork's calls are not this run's to tell, and its copy would grow without ever being shown.
         if os.getpid() == self._process:
             self._last = span.get_span_context()
             (self._summary or self._first_summary()).add(operation)
+        else:
+            # A fork has a copy of ours, which nobody would ever see.
+            (self._tally or self._first_tally()).add(operation)
 
     def print(self) -> None:
         """Print the summary to stderr."""
-        if self._summary is None or self._last is None:
+        from otel_genai.runner.tally import read
+
+        for operation in read(self._folder):
+            (self._summary or self._first_summary()).add(operation)
+        if self._summary is None:
             print("otel-genai: no GenAI calls were made", file=sys.stderr)
             return
         # Only now: the import of rich is nothing to begin a run with.
         from otel_genai.recording.terminal import print_summary
         from otel_genai.recording.trace_tree import trace_tree
 
-        tree = trace_tree(self._spans.records(), trace_id=self._last.trace_id, span_id=self._last.span_id)
+        last, records = self._last, self._spans.records()
+        tree = trace_tree(records, trace_id=last.trace_id, span_id=last.span_id) if last else None
         print_summary(self._summary.rows(), tree, sys.stderr)
 
     def _first_summary(self) -> Summary:
@@ -66,3 +85,9 @@ class Report:
             if self._summary is None:
                 self._summary = Summary()
             return self._summary
+
+    def _first_tally(self) -> Tally:
+        from otel_genai.runner.tally import Tally
+
+        self._tally = Tally(self._folder)
+        return self._tally

@@ -1,4 +1,4 @@
-"""Sets up the OpenTelemetry SDK from its own environment variables, adding only defaults that suit a run.
+"""Sets up the OpenTelemetry SDK as the environment and the installed distribution say, adding only defaults that suit a run.
 
 Nothing is sent unless an endpoint or an exporter is named, and the environment that the script sees is as it was.
 """
@@ -7,25 +7,31 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import urlsplit
 
 from opentelemetry import _logs, metrics, trace
+from opentelemetry.instrumentation.environment_variables import OTEL_PYTHON_CONFIGURATOR, OTEL_PYTHON_DISTRO
 from opentelemetry.sdk._configuration import _OTelSDKConfigurator
 from opentelemetry.sdk.environment_variables import (
+    OTEL_BLRP_SCHEDULE_DELAY,
+    OTEL_BSP_SCHEDULE_DELAY,
     OTEL_EXPORTER_OTLP_ENDPOINT,
     OTEL_EXPORTER_OTLP_PROTOCOL,
+    OTEL_METRIC_EXPORT_INTERVAL,
     OTEL_RESOURCE_ATTRIBUTES,
     OTEL_SDK_DISABLED,
     OTEL_SERVICE_NAME,
 )
 from opentelemetry.sdk.resources import SERVICE_NAME
+from opentelemetry.util._importlib_metadata import entry_points
 
 from otel_genai.runner.target import CannotRunError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from opentelemetry.instrumentation.distro import BaseDistro  # type: ignore[attr-defined]  # untyped upstream
 
 _SIGNALS: Final = ("traces", "metrics", "logs")
 _OTLP: Final = "otlp"
@@ -33,6 +39,10 @@ _EXPORTERS: Final = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_htt
 """OTLP protocol → the exporter's entry point."""
 _GRPC_PORT: Final = 4317
 """Registered for OTLP/gRPC; whoever names it speaks gRPC there."""
+_PROMPT: Final = {OTEL_BSP_SCHEDULE_DELAY: "500", OTEL_BLRP_SCHEDULE_DELAY: "500"}
+"""Milliseconds: what a process that is killed may lose. Forks have the delays of the process that they come from."""
+_PROMPT_IN_CHILDREN: Final = {OTEL_METRIC_EXPORT_INTERVAL: "5000"}
+"""Children are killed by their parents, so they do not keep their metrics for a minute."""
 
 
 class Provider(Protocol):
@@ -42,19 +52,27 @@ class Provider(Protocol):
         """Send what has been gathered; true if it was sent in time."""
 
 
-def configure(service_name: str) -> tuple[Provider, ...]:
+def configure(service_name: str, *, child: bool = False) -> tuple[Provider, ...]:
     """Set the global providers up and return them; raises CannotRunError if the environment asks for what cannot be had.
 
-    The providers flush by themselves when the interpreter exits.
+    Who sets them up is the distribution's configurator, or the SDK's own where none is installed. The providers flush by
+    themselves when the interpreter exits. A `child` exports more often.
     """
-    if _variable(OTEL_SDK_DISABLED).lower() == "true":
+    if setting(OTEL_SDK_DISABLED).lower() == "true":
         return ()
-    defaults = {f"OTEL_{signal.upper()}_EXPORTER": ",".join(_exporters(signal)) or "none" for signal in _SIGNALS}
+    defaults = _exporters_and_protocols()
+    defaults |= {name: value for name, value in _PROMPT.items() if not setting(name)}
+    if child:
+        defaults |= {name: value for name, value in _PROMPT_IN_CHILDREN.items() if not setting(name)}
     if not _service_is_named():
         defaults[OTEL_SERVICE_NAME] = service_name
+    configurator = _named("opentelemetry_configurator", OTEL_PYTHON_CONFIGURATOR) or _OTelSDKConfigurator
+    distribution = distro()
     try:
         with _environment(defaults):
-            _OTelSDKConfigurator().configure()  # type: ignore[no-untyped-call]
+            if distribution:
+                distribution.configure()
+            configurator().configure()
     except Exception as error:
         raise CannotRunError(_missing_exporter() or f"cannot set up the OpenTelemetry SDK: {error}") from error
     # Only the SDK's own can be flushed; a configuration file may leave a signal out.
@@ -62,10 +80,47 @@ def configure(service_name: str) -> tuple[Provider, ...]:
     return tuple(provider for provider in providers if hasattr(provider, "force_flush"))
 
 
-def flush(providers: tuple[Provider, ...]) -> None:
+def distro() -> BaseDistro | None:
+    """The distribution that is installed, if there is one; raises CannotRunError if one is named that is not there."""
+    found = _named("opentelemetry_distro", OTEL_PYTHON_DISTRO)
+    return cast("BaseDistro", found()) if found else None
+
+
+def flush(providers: Iterable[Provider]) -> None:
     """Send what has been gathered so far, spans first."""
     for provider in providers:
         provider.force_flush()
+
+
+def _named(group: str, variable: str) -> Any:
+    """What the entry point that the variable names holds, or the first one of the group; `None` if there is none."""
+    installed = entry_points(group=group)
+    if not (name := setting(variable)):
+        return next((entry.load() for entry in installed), None)
+    if name not in installed.names:
+        raise CannotRunError(f"{variable}: {name!r} is not installed" + near(name, installed.names))
+    return installed[name].load()
+
+
+def near(name: str, installed: Collection[str]) -> str:
+    """A hint at what may have been meant, or at all that there is."""
+    from difflib import get_close_matches
+
+    choice = get_close_matches(name, installed) or sorted(installed)
+    return f" (there is: {', '.join(choice)})" if choice else " (and neither is any other)"
+
+
+def _exporters_and_protocols() -> dict[str, str]:
+    """Both, because a distribution that finds a protocol missing sets its own, for this process and its children."""
+    exporters = {signal: _exporters(signal) for signal in _SIGNALS}
+    values = {f"OTEL_{signal.upper()}_EXPORTER": ",".join(names) or "none" for signal, names in exporters.items()}
+    if not setting(OTEL_EXPORTER_OTLP_PROTOCOL):
+        values[OTEL_EXPORTER_OTLP_PROTOCOL] = next(iter(_EXPORTERS))
+        for signal, names in exporters.items():
+            spoken = [protocol for protocol, exporter in _EXPORTERS.items() if exporter in names]
+            if spoken and not setting(variable := f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL"):
+                values[variable] = spoken[0]
+    return values
 
 
 def _exporters(signal: str) -> list[str]:
@@ -76,14 +131,14 @@ def _exporters(signal: str) -> list[str]:
 
 
 def _named_exporters(signal: str) -> list[str]:
-    named = _variable(f"OTEL_{signal.upper()}_EXPORTER").split(",")
+    named = setting(f"OTEL_{signal.upper()}_EXPORTER").split(",")
     return [name.strip() for name in named if name.strip()]
 
 
 def _otlp_exporter(signal: str, endpoint: str) -> str:
     """The exporter for OTLP's protocol. HTTP unless told otherwise: it needs no gRPC in the process."""
     for variable in (f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL", OTEL_EXPORTER_OTLP_PROTOCOL):
-        if protocol := _variable(variable):
+        if protocol := setting(variable):
             if protocol not in _EXPORTERS:
                 raise CannotRunError(f"{variable}: unsupported protocol {protocol!r} (use {' or '.join(_EXPORTERS)})")
             return _EXPORTERS[protocol]
@@ -91,7 +146,7 @@ def _otlp_exporter(signal: str, endpoint: str) -> str:
 
 
 def _endpoint(signal: str) -> str:
-    return _variable(f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT") or _variable(OTEL_EXPORTER_OTLP_ENDPOINT)
+    return setting(f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT") or setting(OTEL_EXPORTER_OTLP_ENDPOINT)
 
 
 def _port(endpoint: str) -> int | None:
@@ -103,16 +158,16 @@ def _port(endpoint: str) -> int | None:
 
 
 def _service_is_named() -> bool:
-    attributes = _variable(OTEL_RESOURCE_ATTRIBUTES).split(",")
-    return bool(_variable(OTEL_SERVICE_NAME)) or any(
+    attributes = setting(OTEL_RESOURCE_ATTRIBUTES).split(",")
+    return bool(setting(OTEL_SERVICE_NAME)) or any(
         attribute.partition("=")[0].strip() == SERVICE_NAME for attribute in attributes
     )
 
 
 def _missing_exporter() -> str | None:
-    """The sentence for an exporter that is not installed. Looked up only when something failed: the look-up is slow."""
+    """The sentence for an exporter that is not installed."""
     for signal in _SIGNALS:
-        installed = {entry.name for entry in entry_points(group=f"opentelemetry_{signal}_exporter")}
+        installed = entry_points(group=f"opentelemetry_{signal}_exporter").names
         for name in _exporters(signal):
             if name not in installed:
                 choice = ", ".join(sorted(installed)) or "none at all"
@@ -120,7 +175,7 @@ def _missing_exporter() -> str | None:
     return None
 
 
-def _variable(name: str) -> str:
+def setting(name: str) -> str:
     """An environment variable's value; empty is the same as unset, as the specification has it."""
     return os.environ.get(name, "").strip()
 

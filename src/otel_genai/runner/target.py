@@ -1,4 +1,4 @@
-"""Become the user's script: after this, `__main__`, `sys.argv` and `sys.path` are what plain `python` would have made them.
+"""Become the user's program: after this, `__main__`, `sys.argv` and `sys.path` are what plain `python` would have made them.
 
 Unlike `runpy.run_path`, `__main__` stays in place: threads that outlive the script, pickling and multiprocessing all look for it there.
 """
@@ -9,11 +9,11 @@ import builtins
 import importlib.util
 import os
 import sys
-from dataclasses import dataclass, field
-from importlib.machinery import ModuleSpec, SourceFileLoader
+from contextlib import suppress
+from importlib.machinery import BuiltinImporter, ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
-from types import CodeType, ModuleType, TracebackType
-from typing import TYPE_CHECKING, Any, cast
+from types import ModuleType, TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,13 +24,35 @@ class CannotRunError(Exception):
     """What was asked for cannot be run, and why: one sentence for the user."""
 
 
-@dataclass(slots=True)
+class EndedBySignalError(BaseException):
+    """What ran as a process of its own was ended by a signal, and so should we be."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+class Target(Protocol):
+    """What is to be run in this process."""
+
+    @property
+    def name(self) -> str:
+        """What it is called, where nobody names the service."""
+
+    def locate(self) -> None:
+        """Find it, without running any of it; raises CannotRunError."""
+
+    def execute(self) -> None:
+        """Run it as `__main__`; whatever it raises passes."""
+
+
 class Script:
     """A file to be run, as in `python script.py`."""
 
-    path: str
-    args: tuple[str, ...] = ()
-    _source: bytes = field(default=b"", init=False)
+    def __init__(self, path: str, args: tuple[str, ...] = ()) -> None:
+        self.path = path
+        self.args = args
+        self._source = b""
 
     @property
     def name(self) -> str:
@@ -42,7 +64,8 @@ class Script:
         try:
             self._source = Path(self.path).read_bytes()
         except FileNotFoundError:
-            raise CannotRunError(f"no such file: {self.path}") from None
+            what = "file" if self.path.endswith(".py") or os.sep in self.path else "file or command"
+            raise CannotRunError(f"no such {what}: {self.path}") from None
         except IsADirectoryError:
             raise CannotRunError(f"is a directory, not a script: {self.path}") from None
         except (OSError, ValueError) as error:
@@ -53,21 +76,73 @@ class Script:
         """Run the file as `__main__`."""
         sys.argv[:] = [self.path, *self.args]
         # Links are followed for the search path, yet not for the name, as CPython does both.
-        _search_first(Path(self.path).resolve().parent)
-        # Joined as text, because that is what CPython does: `./app.py` keeps its dot.
-        file = self.path if Path(self.path).is_absolute() else f"{Path.cwd()}{os.sep}{self.path}"
-        main = _new_main(file=file, loader=SourceFileLoader("__main__", file))
+        _search_first(str(Path(self.path).resolve().parent))
+        file = _from_here(self.path)
+        main = _new_main(__file__=file, __cached__=None, __loader__=SourceFileLoader("__main__", file))
         # From bytes, so that the compiler itself sees a byte-order mark and a coding cookie.
         code = compile(self._source, file, "exec", dont_inherit=True)
         exec(code, main.__dict__)  # noqa: S102 - to run the user's code is what we are for
 
 
-@dataclass(slots=True)
+class Archive:
+    """A directory or a zip file with a `__main__.py`, as in `python directory`."""
+
+    def __init__(self, path: str, args: tuple[str, ...] = ()) -> None:
+        self.path = path
+        self.args = args
+
+    @property
+    def name(self) -> str:
+        """What the directory or the file is called, without the ending."""
+        return Path(self.path).resolve().stem
+
+    def locate(self) -> None:
+        """See that `__main__.py` is in it; raises CannotRunError."""
+        # Looking into a zip file compiles what is found, and that may fail: which is the program's own failure, and comes later.
+        with suppress(SyntaxError):
+            self._found()
+
+    def execute(self) -> None:
+        """Run its `__main__.py`."""
+        spec = self._found()
+        sys.argv[:] = [self.path, *self.args]
+        # The program consists of what is in there, so it is searched even under `-P`.
+        _search_first(_from_here(self.path), even_if_safe=True)
+        _run_found("__main__", spec)
+
+    def _found(self) -> ModuleSpec:
+        spec = PathFinder.find_spec("__main__", [_from_here(self.path)])
+        if spec is None:
+            raise CannotRunError(f"there is no __main__.py in {self.path}")
+        return spec
+
+
+class Code:
+    """A program given as text, as in `python -c code`."""
+
+    name = "python"
+
+    def __init__(self, code: str, args: tuple[str, ...] = ()) -> None:
+        self.code = code
+        self.args = args
+
+    def locate(self) -> None:
+        """There is nothing to be found."""
+
+    def execute(self) -> None:
+        """Run the text as `__main__`."""
+        sys.argv[:] = ["-c", *self.args]
+        _search_first("")
+        main = _new_main(__loader__=BuiltinImporter)
+        exec(compile(self.code, "<string>", "exec", dont_inherit=True), main.__dict__)  # noqa: S102
+
+
 class Module:
     """A module or package to be run, as in `python -m module`."""
 
-    module: str
-    args: tuple[str, ...] = ()
+    def __init__(self, module: str, args: tuple[str, ...] = ()) -> None:
+        self.module = module
+        self.args = args
 
     @property
     def name(self) -> str:
@@ -79,7 +154,7 @@ class Module:
         outermost, *inner = self.module.split(".")
         before = sys.path[:]
         try:
-            _search_first(Path.cwd())
+            _search_first(str(Path.cwd()))
             spec = importlib.util.find_spec(outermost)
         except (OSError, ImportError, ValueError):
             # OSError: the working directory is gone. ValueError: an empty name, or a module that has no spec.
@@ -93,21 +168,17 @@ class Module:
         """Run the module as `__main__`; raises CannotRunError if it turns out that there is none."""
         # Packages around the module see this while they are imported.
         sys.argv[:] = ["-m", *self.args]
-        _search_first(Path.cwd())
-        spec, code = _code(self.module)
-        main = _new_main(file=spec.origin, loader=spec.loader, spec=spec)
+        _search_first(str(Path.cwd()))
+        name, spec = _found(self.module)
         sys.argv[0] = spec.origin or self.module
-        exec(code, main.__dict__)  # noqa: S102 - to run the user's code is what we are for
-
-
-Target = Script | Module
+        _run_found(name, spec)
 
 
 def become(target: Target) -> None:
     """Run the target in this process. Whatever it raises passes, and is shown as plain `python` would show it."""
     try:
         target.execute()
-    except (SystemExit, CannotRunError):
+    except (SystemExit, CannotRunError, EndedBySignalError):
         raise
     except BaseException:
         # Only now, so that a healthy script finds no hook of ours; around whatever hook the script has set.
@@ -119,8 +190,8 @@ def _file_hint(module: str) -> str:
     return " (to run a file, leave out -m)" if module.endswith(".py") else ""
 
 
-def _code(module: str) -> tuple[ModuleSpec, CodeType]:
-    """The module's spec and code; importing the packages around it is the user's code, too."""
+def _found(module: str) -> tuple[str, ModuleSpec]:
+    """The module that is run, and its spec; importing the packages around it is the user's code, too."""
     around = module.rpartition(".")[0]
     if around:
         try:
@@ -141,34 +212,46 @@ def _code(module: str) -> tuple[ModuleSpec, CodeType]:
         if module.endswith(".__main__"):
             raise CannotRunError(f"cannot use a package as __main__: {module}")
         try:
-            return _code(f"{module}.__main__")
+            return _found(f"{module}.__main__")
         except CannotRunError:
             raise CannotRunError(f"{module} is a package and has no __main__ module") from None
+    return module, spec
+
+
+def _run_found(module: str, spec: ModuleSpec) -> None:
+    """Run a module that was found as `__main__`; raises CannotRunError if there is no code in it."""
     code = cast("InspectLoader", spec.loader).get_code(module) if hasattr(spec.loader, "get_code") else None
     if code is None:
         raise CannotRunError(f"{module} is not written in Python, and cannot be run")
-    return spec, code
-
-
-def _new_main(*, file: str | None, loader: Any, spec: ModuleSpec | None = None) -> ModuleType:
-    """A fresh `__main__`, with what CPython puts there, in place of our own."""
-    main = ModuleType("__main__")
-    main.__dict__.update(
-        __builtins__=builtins,
-        __file__=file,
-        __cached__=spec.cached if spec else None,
-        __loader__=loader,
-        __package__=spec.parent if spec else None,
+    main = _new_main(
+        __file__=spec.origin,
+        __cached__=spec.cached,
+        __loader__=spec.loader,
+        __package__=spec.parent,
         __spec__=spec,
     )
+    exec(code, main.__dict__)  # noqa: S102 - to run the user's code is what we are for
+
+
+def _new_main(**names: Any) -> ModuleType:
+    """A fresh `__main__`, with what CPython puts there, in place of our own."""
+    main = ModuleType("__main__")
+    main.__dict__.update(__builtins__=builtins, **names)
     sys.modules["__main__"] = main
     return main
 
 
-def _search_first(directory: Path) -> None:
+def _from_here(path: str) -> str:
+    # Joined as text, because that is what CPython does: `./app.py` keeps its dot.
+    return path if Path(path).is_absolute() else f"{Path.cwd()}{os.sep}{path}"
+
+
+def _search_first(place: str, *, even_if_safe: bool = False) -> None:
     # Under `-P`, `-I` and PYTHONSAFEPATH there is no such entry, neither ours nor the script's.
     if not sys.flags.safe_path:
-        sys.path[0] = str(directory)
+        sys.path[0] = place
+    elif even_if_safe:
+        sys.path.insert(0, place)
 
 
 def _hide_our_frames(show: Callable[[type[BaseException], BaseException, TracebackType | None], object]) -> None:

@@ -1,0 +1,85 @@
+"""What a run can be told beside its target. Those that have an environment variable are short for setting it."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from otel_genai.runner.target import CannotRunError
+
+_CAPTURE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+_RECORD: Final = "OTEL_GENAI_RECORD_FILE"
+_SERVICE: Final = "OTEL_SERVICE_NAME"
+_WRAP: Final = "OTEL_GENAI_WRAP"
+
+
+class Options(NamedTuple):
+    """All of them, with their defaults."""
+
+    summary: bool = True
+    """Whether to print the figures at the end."""
+    children: bool = True
+    """Whether Python processes that the program starts are instrumented, too."""
+    service_name: str | None = None
+    capture_content: bool = False
+    others: tuple[str, ...] = ()
+    """Instrumentors that are not ours, by name; `all` for all."""
+    wrap: tuple[str, ...] = ()
+    """Functions of any library that are timed, too: `package.module:Class.method[=name]`."""
+    record: Path | None = None
+    """Where operations are recorded."""
+    report: Path | None = None
+    """Where a page made of the recording goes."""
+
+    def apply(self, scratch: Path) -> None:
+        """Set the variables, for this process and those that it starts; raises CannotRunError for files that cannot be written.
+
+        `scratch` is a folder that need not exist: a recording that nobody asked for goes there.
+        """
+        if self.service_name:
+            os.environ[_SERVICE] = self.service_name
+        if self.wrap:
+            os.environ[_WRAP] = ",".join(filter(None, [os.environ.get(_WRAP, ""), *self.wrap]))
+        # A variable that says where content is to go is more exact than we are.
+        if self.capture_content and os.environ.get(_CAPTURE, "").strip().lower() in {"", "false", "no_content"}:
+            os.environ[_CAPTURE] = "SPAN_AND_EVENT"
+        if self.report is not None:
+            if find_spec("plotly") is None:
+                raise CannotRunError("--report needs the extra 'report': pip install 'otel-genai[report]'")
+            _check_writable(self.report)
+        if record := self.recording(scratch):
+            _begin_anew(record)
+            # Children may have another working directory.
+            os.environ[_RECORD] = os.fspath(record)
+
+    def recording(self, scratch: Path) -> Path | None:
+        """Where operations are recorded to, if a file was asked for or a page is to be made."""
+        if self.record is not None:
+            return self.record.absolute()
+        if self.report is None:
+            return None
+        named = os.environ.get(_RECORD)
+        return Path(named).absolute() if named else scratch / "run.jsonl"
+
+
+def _check_writable(file: Path) -> None:
+    """A page that cannot be written is better told before the run than after it."""
+    folder = file.absolute().parent
+    if file.is_dir() or not os.access(file if file.exists() else folder, os.W_OK):
+        reason = "is a directory" if file.is_dir() else "cannot be written"
+        raise CannotRunError(f"--report: {file} {reason}" if folder.is_dir() else f"--report: there is no {folder}")
+
+
+def _begin_anew(record: Path) -> None:
+    from otel_genai.recording.files import NotARecordingError, discard
+
+    try:
+        discard(record)
+        record.parent.mkdir(mode=0o700, exist_ok=True)
+        record.touch()
+    except NotARecordingError as error:
+        raise CannotRunError(f"--record: {error}") from None
+    except OSError as error:
+        raise CannotRunError(f"--record: cannot write {error.filename or record}: {error.strerror}") from None
