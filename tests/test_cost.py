@@ -1,0 +1,292 @@
+"""What calls cost, in figures that no machine's speed touches: Python calls of ours, steps into OpenTelemetry, records made.
+
+`python tests/test_cost.py` prints today's. The limits are a little above them; whoever makes something cheaper lowers them.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
+
+import otel_genai
+from maximal import SURFACES
+from openai_clients import CAPTURE, MADE, USER
+from otel_genai import operation
+from otel_genai.call.call import Call
+from otel_genai.call.raw import loose
+from otel_genai.config import CHUNK_METRICS, Config
+from otel_genai.endpoint import Arguments
+from otel_genai.telemetry.telemetry import Telemetry
+from scripted_server import chunk, completion, delta
+from test_openai_memory import answering
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType, FrameType
+
+    from maximal import Surface
+
+ASKED: dict[str, Any] = {"model": "gpt-4o", "messages": USER}
+WORD = chunk(delta(content="word "))
+VECTOR = {
+    "model": "text-embedding-3-small",
+    "data": [{"index": 0, "embedding": [0.1]}],
+    "usage": {"prompt_tokens": 1, "total_tokens": 1},
+}
+CONTENT: tuple[type, ...] = (
+    operation.Text,
+    operation.Reasoning,
+    operation.ToolCall,
+    operation.ToolCallResponse,
+    operation.Blob,
+    operation.File,
+    operation.Uri,
+    operation.ServerToolCall,
+    operation.ServerToolCallResponse,
+    operation.Compaction,
+    operation.Message,
+    operation.Tool,
+    operation.Prompt,
+)
+RECORDS: tuple[type, ...] = (
+    *CONTENT,
+    operation.Request,
+    operation.Usage,
+    operation.Response,
+    operation.Timing,
+    operation.Failure,
+    operation.Operation,
+)
+
+
+class Counts(NamedTuple):
+    """What some work came to."""
+
+    ours: float
+    """Python functions of this package that were entered; a generator counts each time that it goes on."""
+    opentelemetry: float
+    """Steps from elsewhere into OpenTelemetry: what it then does in there is its own affair."""
+    functions: Counter[str]
+    """Of `ours`, by module and name."""
+    records: Counter[type]
+    """Records of `operation` that were made."""
+
+
+def made_by(kind: type) -> CodeType:
+    """The code that runs whenever a record of this kind is made."""
+    for name in ("__init__", "__new__"):
+        code: CodeType | None = getattr(getattr(kind, name), "__code__", None)
+        if code is not None:
+            return code
+    raise AssertionError(f"{kind} is made by something that cannot be counted")
+
+
+MAKING = {made_by(kind): kind for kind in RECORDS}
+
+
+def package(frame: FrameType | None) -> str:
+    """`opentelemetry` for a function of `opentelemetry.sdk.trace`."""
+    return "" if frame is None else str(frame.f_globals.get("__name__")).partition(".")[0]
+
+
+def counted(work: Callable[[], object]) -> Counts:
+    """What this thread does while it works. The work is done once before, so that what is made only once does not count."""
+    functions: Counter[str] = Counter()
+    records: Counter[type] = Counter()
+    steps = 0
+
+    def entered(frame: FrameType, event: str, _: Any) -> None:
+        nonlocal steps
+        if event != "call":
+            return
+        if frame.f_code in MAKING:
+            records[MAKING[frame.f_code]] += 1
+        where = package(frame)
+        if where == "otel_genai" or frame.f_code in MAKING:
+            functions[f"{frame.f_globals['__name__']}.{frame.f_code.co_qualname}"] += 1
+        elif where == "opentelemetry" and package(frame.f_back) != "opentelemetry":
+            steps += 1
+
+    work()
+    gc.collect()
+    gc.disable()  # finalizers of something else are no part of the work
+    sys.setprofile(entered)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+        gc.enable()
+    return Counts(functions.total(), steps, functions, records)
+
+
+def of_a_call() -> Counts:
+    """A chat call that is not streamed."""
+    create = answering(body=completion()).chat.completions.create
+    return counted(lambda: create(**ASKED))
+
+
+def of_an_embedding() -> Counts:
+    """An embeddings call."""
+    create = answering(body=VECTOR).embeddings.create
+    return counted(lambda: create(model="text-embedding-3-small", input="hello", encoding_format="float"))
+
+
+def of_a_chunk() -> Counts:
+    """A chunk in the middle of a streamed chat call: a hundredth of what a hundred more of them add to it."""
+
+    def stream(chunks: int) -> Counts:
+        events = [chunk(delta(role="assistant", content="")), *[WORD] * chunks, chunk(delta(finish_reason="stop"))]
+        create = answering(*events).chat.completions.create
+        return counted(lambda: list(create(**ASKED, stream=True)))
+
+    short, long = stream(10), stream(110)
+    return Counts(
+        (long.ours - short.ours) / 100,
+        (long.opentelemetry - short.opentelemetry) / 100,
+        long.functions - short.functions,
+        long.records - short.records,
+    )
+
+
+class Cost(NamedTuple):
+    """What is not to become more."""
+
+    of: Callable[[], Counts]
+    ours: float
+    opentelemetry: float
+    sampled: bool = True
+    environment: tuple[tuple[str, str], ...] = ()
+
+    def measured(self) -> Counts:
+        """Today's."""
+        providers = {
+            "tracer_provider": TracerProvider(
+                sampler=ALWAYS_ON if self.sampled else ALWAYS_OFF, shutdown_on_exit=False
+            ),
+            "meter_provider": MeterProvider(metric_readers=[InMemoryMetricReader()], shutdown_on_exit=False),
+        }
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.environment:
+                patch.setenv(name, value)
+            otel_genai.instrument(**providers)
+        try:
+            return self.of()
+        finally:
+            otel_genai.uninstrument()
+
+
+COSTS = {
+    "a chat call": Cost(of_a_call, 130, 15),
+    "a chat call, not sampled": Cost(of_a_call, 120, 14, sampled=False),
+    "a chat call, with content": Cost(of_a_call, 240, 19, environment=((CAPTURE, "true"),)),
+    "an embeddings call": Cost(of_an_embedding, 100, 14),
+    "a chunk": Cost(of_a_chunk, 6, 3),
+    "a chunk, without its histogram": Cost(of_a_chunk, 6, 2, environment=((CHUNK_METRICS.variable, "false"),)),
+    "a chunk, not sampled": Cost(of_a_chunk, 6, 3, sampled=False),
+    "a chunk, with content": Cost(of_a_chunk, 18, 3, environment=((CAPTURE, "true"),)),
+}
+
+
+@pytest.mark.parametrize("cost", COSTS.values(), ids=COSTS)
+def test_a_call_does_not_become_dearer(cost: Cost) -> None:
+    found = cost.measured()
+    assert found.ours <= cost.ours, found.functions
+    assert found.opentelemetry <= cost.opentelemetry
+
+
+def test_what_is_counted_is_the_same_every_time() -> None:
+    cost = COSTS["a chat call"]
+    assert cost.measured() == cost.measured()
+
+
+# ── what is not made at all ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_call_makes_each_record_once() -> None:
+    assert COSTS["a chat call"].measured().records == {
+        operation.Request: 1,
+        operation.Usage: 1,
+        operation.Response: 1,
+        operation.Timing: 1,
+        operation.Operation: 1,
+    }
+
+
+def test_a_chunk_makes_no_record() -> None:
+    assert COSTS["a chunk"].measured().records == {}
+
+
+@pytest.mark.parametrize("sampled", [True, False], ids=["sampled", "not sampled"])
+@pytest.mark.parametrize("surface", SURFACES, ids=lambda surface: surface.name)
+def test_without_content_no_object_of_content_is_made(surface: Surface, sampled: bool) -> None:
+    assert content_made(surface, Config(), sampled=sampled) == 0
+
+
+@pytest.mark.parametrize("surface", SURFACES, ids=lambda surface: surface.name)
+def test_with_content_nothing_is_made_of_a_call_that_is_not_sampled(surface: Surface) -> None:
+    everywhere = Config(content_on_spans=True, content_on_events=True)
+    assert content_made(surface, everywhere, sampled=False) == 0
+    assert content_made(surface, everywhere, sampled=True) > 0
+
+
+def content_made(surface: Surface, config: Config, *, sampled: bool) -> int:
+    """How many objects of content a call of a surface makes, and a stream of it."""
+    telemetry = Telemetry(
+        "cost",
+        "0",
+        config,
+        tracer_provider=TracerProvider(sampler=ALWAYS_ON if sampled else ALWAYS_OFF, shutdown_on_exit=False),
+        meter_provider=MeterProvider(shutdown_on_exit=False),
+    )
+
+    resource = answering(body={}).chat.completions  # it is asked for its client only
+
+    def call(asked: dict[str, Any], answer: Callable[[], Any]) -> Any:
+        call = Call.begin(telemetry, surface.endpoint, Arguments(resource, (), asked))
+        assert call is not None
+        with call:
+            return call.settle(answer())
+
+    def work() -> None:
+        call(surface.asked, lambda: received(surface.answer))
+        if surface.events:
+            list(call({**surface.asked, **surface.streams}, lambda: map(received, surface.events)))
+
+    made = counted(work).records
+    assert made[operation.Operation] == (2 if surface.events else 1)
+    return sum(made[kind] for kind in CONTENT)
+
+
+def received(value: Any) -> Any:
+    """What the client makes of JSON."""
+    return loose(json.dumps(value).encode())
+
+
+def test_nothing_of_the_outcome_is_put_in_words_for_a_span_that_is_not_recorded() -> None:
+    words = "otel_genai.telemetry.render.outcome_attributes"
+    assert COSTS["a chat call"].measured().functions[words] == 1
+    assert COSTS["a chat call, not sampled"].measured().functions[words] == 0
+
+
+def main() -> None:
+    """Today's figures."""
+    for name, cost in COSTS.items():
+        found = cost.measured()
+        print(
+            f"{name:32} ours {found.ours:7.2f} of {cost.ours:g}, OpenTelemetry {found.opentelemetry:6.2f} of {cost.opentelemetry:g}"
+        )
+    while MADE:
+        MADE.pop().close()
+
+
+if __name__ == "__main__":
+    main()
