@@ -21,6 +21,7 @@ from otel_genai.instrumentors.openai.request import (
     parameters,
     text,
     texts,
+    told,
     unparsed,
 )
 from otel_genai.instrumentors.openai.server import OPENAI, server
@@ -67,7 +68,9 @@ def chat_request(arguments: Arguments) -> Request:
 
 
 def _output_type(fields: Mapping[str, Any]) -> str | None:
-    return "speech" if "audio" in listed(fields.get("modalities")) else output_type(fields.get("response_format"))
+    if "modalities" in fields and "audio" in listed(fields["modalities"]):
+        return "speech"
+    return output_type(fields["response_format"]) if "response_format" in fields else None
 
 
 def chat_prompt(arguments: Arguments) -> Prompt:
@@ -78,14 +81,15 @@ def chat_prompt(arguments: Arguments) -> Prompt:
 
 def chat_response(result: Any, content: bool) -> Response:
     """A complete answer."""
-    choices = field(result, "choices") or ()
+    fields = told(result)
+    choices = fields.get("choices") or ()
     return Response(
-        id=text(field(result, "id")),
-        model=text(field(result, "model")),
-        finish_reasons=tuple(text(choice.finish_reason) or _MISSING for choice in choices),
-        usage=chat_usage(field(result, "usage")),
-        service_tier=text(field(result, "service_tier")),
-        system_fingerprint=text(field(result, "system_fingerprint")),
+        id=text(fields.get("id")),
+        model=text(fields.get("model")),
+        finish_reasons=tuple([text(choice.finish_reason) or _MISSING for choice in choices]),
+        usage=chat_usage(fields.get("usage")),
+        service_tier=text(fields.get("service_tier")),
+        system_fingerprint=text(fields.get("system_fingerprint")),
         messages=tuple(answer(choice.message, choice.finish_reason) for choice in choices) if content else (),
     )
 

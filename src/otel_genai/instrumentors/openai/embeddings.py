@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.endpoint import Endpoint
-from otel_genai.instrumentors.openai.request import body, failure, field, integer, listed, text, unparsed
+from otel_genai.instrumentors.openai.request import body, failure, field, integer, listed, text, told, unparsed
 from otel_genai.instrumentors.openai.server import OPENAI, server
 from otel_genai.operation import Request, Response, Usage
 from otel_genai.semconv import gen_ai
@@ -34,10 +34,11 @@ def embedding_request(arguments: Arguments) -> Request:
 
 def embedding_response(result: Any, content: bool) -> Response:  # noqa: ARG001
     """A complete answer."""
-    counted = integer(field(field(result, "usage"), "prompt_tokens"))
-    vectors = listed(field(result, "data"))
+    fields = told(result)
+    counted = integer(field(fields.get("usage"), "prompt_tokens"))
+    vectors = listed(fields.get("data"))
     return Response(
-        model=text(field(result, "model")),
+        model=text(fields.get("model")),
         dimensions=_dimensions(field(vectors[0], "embedding")) if vectors else None,
         usage=None if counted is None else Usage(input=counted),
     )

@@ -19,6 +19,7 @@ Parameters = dict[str, tuple[str, "Callable[[Any], Any]"]]
 _OUTPUT_TYPES: Final = {"text": "text", "json_object": "json", "json_schema": "json"}
 _KEY: Final = re.compile(r"\bsk-[\w*.\-]+")
 _INT64: Final = 2**63
+_NOTHING: Final[Mapping[str, Any]] = {}
 _WORD: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 
 # The client marks what was not given by objects of its own (`NOT_GIVEN`, `omit`), and lets any value through to the server.
@@ -56,6 +57,17 @@ def texts(value: Any) -> tuple[str, ...] | None:
 def field(record: Any, name: str) -> Any:
     """A field of what may be a dict or one of the client's models; `None` if there is none."""
     return record.get(name) if isinstance(record, dict) else getattr(record, name, None)
+
+
+def told(record: Any) -> Mapping[str, Any]:
+    """All fields of what may be a dict or one of the client's models, at once: models take long to say of a name that they lack it."""
+    if record is None:
+        return _NOTHING
+    if isinstance(record, dict):
+        return record
+    fields: Mapping[str, Any] = getattr(record, "__dict__", _NOTHING)
+    beyond_the_schema = getattr(record, "model_extra", None)
+    return {**fields, **beyond_the_schema} if beyond_the_schema else fields
 
 
 def body(arguments: Arguments) -> Mapping[str, Any]:

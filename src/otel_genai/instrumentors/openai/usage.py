@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.instrumentors.openai.request import integer
+from otel_genai.instrumentors.openai.request import integer, told
 from otel_genai.operation import Usage
 
 if TYPE_CHECKING:
@@ -13,18 +13,17 @@ if TYPE_CHECKING:
 # OpenAI's word for what was written to the cache, and vLLM's.
 _CACHE_WRITTEN: Final = ("cache_write_tokens", "created_cache_tokens")
 _MODALITIES: Final = (("text", "text_tokens"), ("image", "image_tokens"), ("audio", "audio_tokens"))
-_NOTHING: Final[Mapping[str, Any]] = {}
 
 
 def chat_usage(counts: Any) -> Usage | None:
     """Of chat and of bare completions; `None` if the server did not count."""
     if counts is None:
         return None
-    told = _told(counts)
-    prompt, completion = _told(told.get("prompt_tokens_details")), _told(told.get("completion_tokens_details"))
+    counted = told(counts)
+    prompt, completion = told(counted.get("prompt_tokens_details")), told(counted.get("completion_tokens_details"))
     return Usage(
-        input=integer(told.get("prompt_tokens")),
-        output=integer(told.get("completion_tokens")),
+        input=integer(counted.get("prompt_tokens")),
+        output=integer(counted.get("completion_tokens")),
         cache_read=integer(prompt.get("cached_tokens")),
         cache_write=_first(prompt, _CACHE_WRITTEN),
         reasoning=integer(completion.get("reasoning_tokens")),
@@ -37,11 +36,11 @@ def response_usage(counts: Any) -> Usage | None:
     """Of responses; `None` if the server did not count."""
     if counts is None:
         return None
-    told = _told(counts)
-    read, written = _told(told.get("input_tokens_details")), _told(told.get("output_tokens_details"))
+    counted = told(counts)
+    read, written = told(counted.get("input_tokens_details")), told(counted.get("output_tokens_details"))
     return Usage(
-        input=integer(told.get("input_tokens")),
-        output=integer(told.get("output_tokens")),
+        input=integer(counted.get("input_tokens")),
+        output=integer(counted.get("output_tokens")),
         cache_read=integer(read.get("cached_tokens")),
         cache_write=integer(read.get("cache_write_tokens")),
         reasoning=integer(written.get("reasoning_tokens")),
@@ -50,38 +49,32 @@ def response_usage(counts: Any) -> Usage | None:
 
 def media_usage(counts: Any) -> Usage | None:
     """Of images and audio, by modality; `None` if the server did not count, or counted something else than tokens."""
-    counted = response_usage(counts)
-    if counted is None or counted.input is counted.output is None:
+    usage = response_usage(counts)
+    if usage is None or usage.input is usage.output is None:
         return None
-    told = _told(counts)
+    counted = told(counts)
     # Images are counted in `…_tokens_details`, audio in `…_token_details`.
-    return counted._replace(
-        input_by_modality=_by_modality(_told(told.get("input_tokens_details") or told.get("input_token_details"))),
-        output_by_modality=_by_modality(_told(told.get("output_tokens_details"))),
+    return usage._replace(
+        input_by_modality=_by_modality(told(counted.get("input_tokens_details") or counted.get("input_token_details"))),
+        output_by_modality=_by_modality(told(counted.get("output_tokens_details"))),
     )
 
 
-def _told(counts: Any) -> Mapping[str, Any]:
-    # All at once: servers leave much out here, and the client's models take long to say of each name that they lack it.
-    if counts is None:
-        return _NOTHING
-    if isinstance(counts, dict):
-        return counts
-    return {**getattr(counts, "__dict__", _NOTHING), **(getattr(counts, "model_extra", None) or _NOTHING)}
-
-
 def _first(counts: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
-    for name in names:
-        count = integer(counts.get(name))
-        if count is not None:
-            return count
+    if counts:
+        for name in names:
+            count = integer(counts.get(name))
+            if count is not None:
+                return count
     return None
 
 
 def _by_modality(counts: Mapping[str, Any]) -> dict[str, int] | None:
-    told: dict[str, int] = {}
+    if not counts:
+        return None
+    by_modality: dict[str, int] = {}
     for modality, name in _MODALITIES:
         count = integer(counts.get(name))
         if count:  # zero is said of modalities that did not occur, also where nothing is broken down
-            told[modality] = count
-    return told or None
+            by_modality[modality] = count
+    return by_modality or None
