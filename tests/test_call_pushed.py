@@ -15,7 +15,7 @@ from opentelemetry.trace import SpanKind
 
 from otel_genai.call.patching import Patches
 from otel_genai.config import Config
-from otel_genai.endpoint import Arguments, Maker, Patch, Pushed, Tee
+from otel_genai.endpoint import Arguments, Maker, Patch, Pushed, Step, Tee
 from otel_genai.operation import Operation, Phase, Request, Response, Side, Timing, Usage
 from otel_genai.telemetry.observers import observe
 from otel_genai.telemetry.telemetry import Telemetry
@@ -50,13 +50,21 @@ class Streamer:
 
 
 class Generation(Pushed):
-    def __init__(self) -> None:
+    def __init__(self, *, alone: bool) -> None:
+        self._alone = alone
         self._pieces: list[str] = []
         self._result: list[str] = []
 
     def add(self, chunk: str) -> bool:
         self._pieces.append(chunk)
         return True
+
+    def counts_steps(self) -> bool:
+        return self._alone
+
+    def stepped(self, instance: Any) -> bool:
+        self._pieces.append("step")
+        return len(self._pieces) > 1
 
     def returned(self, result: list[str]) -> None:
         self._result = result
@@ -77,9 +85,13 @@ def pushing_library() -> types.ModuleType:
             for piece in pieces:
                 if streamer is not None:
                     streamer.put(piece)
+                self.advance()
             if streamer is not None:
                 streamer.end()
             return pieces
+
+        def advance(self) -> None:
+            pass
 
     module.Client = Client  # type: ignore[attr-defined]
     module.Streamer = Streamer  # type: ignore[attr-defined]
@@ -89,7 +101,7 @@ def pushing_library() -> types.ModuleType:
 def tap(arguments: Arguments, content: bool, tee: Tee) -> tuple[Arguments, Generation]:
     streamer = arguments.kwargs.get("streamer")
     ours = {**arguments.kwargs, "streamer": tee(streamer, 1)} if streamer is not None else arguments.kwargs
-    return arguments._replace(kwargs=ours), Generation()
+    return arguments._replace(kwargs=ours), Generation(alone=streamer is None)
 
 
 PUSHING = replace(
@@ -111,6 +123,7 @@ def pushing(recorded: Recorded) -> Iterator[Any]:
         [
             Patch(module="toy_library", target="Client.create", endpoint=PUSHING),
             Maker(module="toy_library", target="Streamer.__init__"),
+            Step(module="toy_library", target="Client.advance"),
         ],
         lambda: telemetry,
     )
@@ -143,6 +156,26 @@ def test_what_is_pushed_has_its_times_and_reaches_the_streamer_itself(pushing: A
 def test_without_a_streamer_what_is_returned_is_read(pushing: Any, recorded: Recorded) -> None:
     assert pushing.create(pieces=["a", "b"]) == ["a", "b"]
     assert attribute(recorded.span(), "gen_ai.usage.input_tokens") == 2
+
+
+@pytest.mark.usefixtures("ticking")
+def test_steps_have_times_though_nobody_is_pushed_anything(
+    pushing: Any, operations: list[Operation], recorded: Recorded
+) -> None:
+    pushing.create(pieces=["a", "b", "c"])
+    (timing,) = [operation.timing for operation in operations]
+    # 100 start, 101 the call; 102 a step that is none by itself, then two that are.
+    assert list(timing.asked) == [101.0, 103.0]
+    assert list(timing.chunks) == [103.0, 104.0]
+    assert timing.first_token == 103.0
+    assert "gen_ai.response.time_to_first_chunk" not in (recorded.span().attributes or {})
+    assert not {name for name in recorded.metrics() if "chunk" in name}
+    assert "gen_ai.server.time_to_first_token" in recorded.metrics()
+
+
+def test_steps_outside_of_a_call_are_nobodys(pushing: Any, recorded: Recorded) -> None:
+    pushing.advance()
+    recorded.spans(0)
 
 
 def test_a_streamer_that_raises_ends_the_call_with_what_came(pushing: Any, recorded: Recorded) -> None:
@@ -210,6 +243,7 @@ def test_metrics_are_those_of_the_side(recorded: Recorded, side: Side, metrics: 
     assert set(recorded.metrics()) == metrics
     assert attribute(recorded.span(), "otel_genai.phase.queue") == 0.125
     if side is Side.SERVER:
+        # Three tokens followed the first within the 0.75 s that were left.
         (point,) = recorded.metrics()["gen_ai.server.time_per_output_token"]
         assert (point.count, point.sum) == (1, 0.25)
 
@@ -225,3 +259,16 @@ def test_times_lead_to_the_span_and_counts_do_not(recorded: Recorded) -> None:
     )
     exemplars = {name: sum(len(point.exemplars) for point in points) for name, points in recorded.metrics().items()}
     assert exemplars == {"gen_ai.client.operation.duration": 1, "gen_ai.client.token.usage": 0}
+
+
+def test_time_per_token_is_that_of_each_of_several_sequences(recorded: Recorded) -> None:
+    telemetry = Telemetry("toy", "1", Config(), **recorded.providers)
+    request = Request(operation="chat", provider="toy", side=Side.INTERNAL)
+    span = telemetry.start(request, 0)
+    timing = Timing(began_ns=0, started=0.0, ended=1.0, first_token=0.25)
+    response = Response(usage=Usage(output=8), finish_reasons=("stop", "length"))
+    telemetry.report(
+        span, trace.set_span_in_context(span), Operation(request=request, timing=timing, response=response)
+    )
+    (point,) = recorded.metrics()["gen_ai.server.time_per_output_token"]
+    assert (point.count, point.sum) == (1, 0.25)

@@ -78,6 +78,7 @@ def test_every_setting_is_documented() -> None:
         "OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK",
         STABILITY,
         "OTEL_GENAI_CHUNK_METRICS",
+        "OTEL_GENAI_PHASE_SPANS",
         "OTEL_GENAI_PROVIDER_NAMES",
         "OTEL_GENAI_PROPAGATE_CONTEXT",
         "OTEL_GENAI_RECORD_FILE",

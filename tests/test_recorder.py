@@ -27,6 +27,7 @@ from otel_genai.operation import (
     Failure,
     Message,
     Operation,
+    Phase,
     Prompt,
     Request,
     Response,
@@ -730,7 +731,16 @@ def test_every_key_of_a_line_is_documented() -> None:
     whole = Operation(
         request=Request(operation="chat", provider="toy"),
         response=Response(id="1", usage=Usage(input=1)),
-        timing=Timing(began_ns=1, started=0.0, ended=2.0, asked=[0.0], chunks=[1.0], tokens=[1], first_token=1.0),
+        timing=Timing(
+            began_ns=1,
+            started=0.0,
+            ended=2.0,
+            asked=[0.0],
+            chunks=[1.0],
+            tokens=[1],
+            phases=(Phase("queue", 0.0, 0.25), Phase("decode", 0.5, 1.0), Phase("decode", 1.5, 2.0)),
+            first_token=1.0,
+        ),
         prompt=Prompt(),
         failure=Failure("ValueError", "ValueError", "words"),
         unfinished=True,
@@ -738,9 +748,10 @@ def test_every_key_of_a_line_is_documented() -> None:
     line = json.loads(
         written.operation(whole, TracerProvider(shutdown_on_exit=False).get_tracer("toy").start_span("x"))
     )
-    keys = {*HEADER, *line, *line["error"], "parent_span_id", "phases_us", "limit_bytes", "left_out"} - {"type"}
+    assert line["phases_us"] == {"queue": 250_000, "decode": 1_000_000}
+    keys = {*HEADER, *line, *line["error"], "parent_span_id", "limit_bytes", "left_out"} - {"type"}
     parts = {*Request._fields, *Response._fields, *Usage._fields} - {"usage", "messages"}
-    assert len(line) == 16
+    assert len(line) == 17
     assert [key for key in sorted(keys | parts) if f"`{key}`" not in PAGE] == []
 
 

@@ -152,7 +152,7 @@ def worker(pipe):
 if __name__ == "__main__":
     context = multiprocessing.get_context(sys.argv[1])
     ours, theirs = context.Pipe()
-    process = context.Process(target=worker, args=(theirs,))
+    process = context.Process(target=worker, args=(theirs,), daemon=True)
     process.start()
     ours.recv()
     if sys.argv[2] == "KILL": input()
@@ -170,6 +170,26 @@ def test_a_worker_that_is_terminated_has_told_all(
     (tmp_path / "app.py").write_text(KILLED)
     assert outcome(RUN, "app.py", start, "TERM", cwd=tmp_path, **variables) == (0, "-15\n", "")
     assert names(received) == ["chat sim-small"]
+
+
+@pytest.mark.parametrize("start", ["spawn", "fork"])
+def test_a_worker_that_hangs_in_native_code_is_terminated_all_the_same(
+    start: str, received: Received, variables: dict[str, str], tmp_path: Path
+) -> None:
+    # Locking this twice waits for ever, and no signal wakes it up.
+    stuck = "import ctypes; lock, c = ctypes.create_string_buffer(64), ctypes.CDLL(None)\n    while True: c.pthread_mutex_lock(lock)"
+    (tmp_path / "app.py").write_text(KILLED.replace("while True: time.sleep(0.01)", stuck))
+    assert outcome(RUN, "app.py", start, "TERM", cwd=tmp_path, **variables) == (0, "-15\n", "")
+    assert names(received) == ["chat sim-small"]
+
+
+def test_a_worker_that_has_forked_is_terminated_in_the_same_way(
+    received: Received, variables: dict[str, str], tmp_path: Path
+) -> None:
+    forking = "call()\n    if os.fork() == 0: os._exit(0)\n    os.wait()\n    call()\n    pipe.send"
+    (tmp_path / "app.py").write_text(KILLED.replace("call()\n    pipe.send", forking))
+    assert outcome(RUN, "app.py", "spawn", "TERM", cwd=tmp_path, **variables) == (0, "-15\n", "")
+    assert names(received) == 2 * ["chat sim-small"]
 
 
 @pytest.mark.parametrize("start", ["spawn", "fork"])
@@ -204,6 +224,52 @@ def test_a_collector_that_is_not_there_holds_no_worker_up(
     variables |= {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_METRICS_EXPORTER": "none"}
     status, out, _ = outcome(RUN, "app.py", start, "TERM", cwd=tmp_path, **variables)
     assert (status, out) == (0, "True\n-15\n")
+
+
+def test_terminating_a_fork_of_a_worker_leaves_the_worker_alone(variables: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        CALL
+        + """
+import multiprocessing, os, signal, time
+def worker():
+    call()
+    pid = os.fork()
+    if pid == 0:
+        while True: time.sleep(0.01)
+    os.kill(pid, signal.SIGTERM)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+if __name__ == "__main__":
+    process = multiprocessing.get_context("spawn").Process(target=worker)
+    process.start()
+    process.join()
+    print(process.exitcode)
+"""
+    )
+    assert outcome(RUN, "app.py", cwd=tmp_path, **variables) == (0, "-15\n0\n", "")
+
+
+def test_a_worker_that_handles_sigterm_by_itself_does_so(
+    received: Received, variables: dict[str, str], tmp_path: Path
+) -> None:
+    handling = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\n    call()\n    pipe.send"
+    (tmp_path / "app.py").write_text(KILLED.replace("call()\n    pipe.send", handling))
+    assert outcome(RUN, "app.py", "spawn", "TERM", cwd=tmp_path, **variables) == (0, "5\n", "")
+    assert names(received) == ["chat sim-small"]
+
+
+def test_a_worker_that_restores_the_default_and_signals_itself_loses_nothing(
+    received: Received, variables: dict[str, str], tmp_path: Path
+) -> None:
+    restoring = (
+        "signal.signal(signal.SIGTERM, lambda *_: None)\n    call()\n"
+        "    signal.signal(signal.SIGTERM, signal.SIG_DFL)\n    signal.raise_signal(signal.SIGTERM)\n    pipe.send"
+    )
+    source = KILLED.replace("call()\n    pipe.send", restoring).replace("ours.recv()", "pass")
+    (tmp_path / "app.py").write_text(
+        source.replace('os.kill(process.pid, getattr(signal, "SIG" + sys.argv[2]))', "pass")
+    )
+    assert outcome(RUN, "app.py", "spawn", "TERM", cwd=tmp_path, **variables) == (0, "-15\n", "")
+    assert names(received) == ["chat sim-small"]
 
 
 def test_a_fork_that_leaves_at_once_is_no_worse_off(variables: dict[str, str], tmp_path: Path) -> None:
@@ -274,6 +340,15 @@ def test_a_run_within_a_run_is_set_up_once(
     assert services(received) == {"app"}
 
 
+def test_a_run_within_a_run_has_a_summary_of_its_own(variables: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(CALL + "call()")
+    (tmp_path / "outer.py").write_text(f"import subprocess\nsubprocess.run({[*SUMMARISED_RUN, 'app.py']})")
+    _, _, err = outcome(SUMMARISED_RUN, "outer.py", cwd=tmp_path, **variables)
+    (figures,) = [line.split() for line in err.splitlines() if line.startswith("chat  ")]
+    assert figures[:4] == ["chat", "sim-small", "1", "0"]
+    assert err.endswith("otel-genai: no GenAI calls were made\n")
+
+
 def test_no_children_means_none(received: Received, variables: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(PROCESSES)
     launcher = (*RUN, "--no-children")
@@ -330,7 +405,7 @@ def test_a_marker_that_cannot_be_read_is_ignored(marker: str, tmp_path: Path) ->
     assert python("import openai; print('fine')", cwd=tmp_path, OTEL_GENAI_RUN=marker) == (0, "fine\n", "")
 
 
-@pytest.mark.parametrize("missing", ["otel_genai", "opentelemetry", "opentelemetry.sdk", "wrapt"])
+@pytest.mark.parametrize("missing", ["otel_genai", "opentelemetry", "opentelemetry.sdk"])
 def test_an_environment_without_what_we_need_is_left_alone(missing: str, tmp_path: Path) -> None:
     source = f"import sys; sys.modules[{missing!r}] = None; import openai; print('fine')"
     marker = 'openai {"service_name": "app", "others": [], "tally": null, "trace": null}'

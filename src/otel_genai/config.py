@@ -74,6 +74,12 @@ CHUNK_METRICS: Final = Setting(
     "true",
     "Whether the times between the chunks of a stream go into a histogram: most of what instrumentation costs a stream.",
 )
+PHASE_SPANS: Final = Setting(
+    "OTEL_GENAI_PHASE_SPANS",
+    "true | false",
+    "false",
+    "Whether phases that an engine tells of (`queue`, `prefill`, `decode`) are spans beneath the operation's. Those of loading always are.",
+)
 PROPAGATE: Final = Setting(
     "OTEL_GENAI_PROPAGATE_CONTEXT",
     "true | false",
@@ -105,6 +111,7 @@ SETTINGS: Final = (
     COMPLETION_HOOK,
     STABILITY,
     CHUNK_METRICS,
+    PHASE_SPANS,
     PROVIDER_NAMES,
     PROPAGATE,
     RECORD_FILE,
@@ -134,6 +141,7 @@ class Config:
     emit_event: bool = False
     vintages: tuple[Vintage, ...] = (V1_41,)
     chunk_metrics: bool = True
+    phase_spans: bool = False
     propagate: bool = True
     provider: str | None = None
     """Name of every server's provider, whatever its address."""
@@ -192,6 +200,7 @@ class Config:
             emit_event=_choice(environ, EMIT_EVENT, _BOOLEANS, on_events),
             vintages=_vintages(environ.get(STABILITY.variable, "")),
             chunk_metrics=_choice(environ, CHUNK_METRICS, _BOOLEANS, True),
+            phase_spans=_choice(environ, PHASE_SPANS, _BOOLEANS, False),
             propagate=_choice(environ, PROPAGATE, _BOOLEANS, True),
             provider=provider,
             provider_names=_provider_names(environ),

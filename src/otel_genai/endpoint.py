@@ -12,9 +12,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, MutableMapping, Sequence
 
-    from otel_genai.operation import Failure, Prompt, Request, Response
+    from otel_genai.operation import Failure, Prompt, Request, Response, Timing
 
 
 class Arguments(NamedTuple):
@@ -44,6 +44,30 @@ class Pushed(Fold, Protocol):
 
     def returned(self, result: Any) -> None:
         """Take in what the call returned."""
+
+    def counts_steps(self) -> bool:
+        """Whether it wants to hear of steps (see `Step`), because nothing else tells when something was generated."""
+        return False
+
+    def stepped(self, instance: Any) -> bool:  # noqa: ARG002
+        """Whether the step that `instance` has done is one of this call's, and has generated something."""
+        return False
+
+
+class Account(Fold, Protocol):
+    """Gathers what a library tells of a request that it takes in one call and answers in its own time (see `News`)."""
+
+    def is_over(self) -> bool:
+        """Whether the last chunk was the end of the request."""
+
+    def failure(self, content: bool) -> Failure | None:
+        """Why the request failed, if the library says that it did."""
+
+    def timing(self, heard: Timing) -> Timing:
+        """When it happened: the engine's own times, as far as it tells them, in place of those at which we heard of it.
+
+        `started` and `began_ns` stay.
+        """
 
 
 Tee = Callable[[Any, int], Any]
@@ -79,6 +103,18 @@ def _never(result: Any) -> None:  # noqa: ARG001
     return None
 
 
+def _unknown(arguments: Arguments) -> None:  # noqa: ARG001
+    return None
+
+
+def _no_key(arguments: Arguments, result: Any) -> None:  # noqa: ARG001
+    return None
+
+
+def _no_facts(result: Any) -> Mapping[str, Any]:  # noqa: ARG001
+    return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """One operation of a library: how its request, response, stream and errors read."""
@@ -88,8 +124,11 @@ class Endpoint:
     request: Callable[[Arguments], Request]
     response: Callable[[Any, bool], Response]
     """(result, with content) → response."""
-    failure: Callable[[BaseException, bool], Failure]
-    """(error, with content) → failure. Without content, nothing of the error's message is repeated; keys never are."""
+    failure: Callable[[BaseException, bool], Failure | None]
+    """(error, with content) → failure; `None` if that is how the library stops because its caller wants no more.
+
+    Without content, nothing of the error's message is repeated; keys never are.
+    """
     prompt: Callable[[Arguments], Prompt] = _nothing
     """The content of the request. Called only if it is wanted, so that unwanted content is never built."""
     fold: Callable[[Request, bool], Fold] = Unstreamed
@@ -98,11 +137,25 @@ class Endpoint:
     """For libraries that push what they produce to an object that they were given. `response` and `fold` are then not asked."""
     origin: Callable[[Arguments], Any] | None = None
     """The object among the arguments whose maker is the parent of a call in a bare thread, if it was made where a `Maker` says."""
+    account: Callable[[Arguments, bool], Account] | None = None
+    """(arguments, with content) → a new account, for calls that only take a request. `response` and `fold` are then not asked."""
+    key: Callable[[Arguments, Any], Hashable | None] = _no_key
+    """(arguments, result) → what the `News` of such a request will call it; `None` if the library did not take it."""
+    inference: Callable[[Arguments], str | None] = _unknown
+    """What an inference beneath this call is (`gen_ai.operation.name`), where only this call can tell: a chat, say."""
     unparsed: Callable[[Any], Any | None] = _never
     """The HTTP response within a result that the application parses by itself; `None` if the result is the parsed answer.
 
     `response` and `fold` are then given JSON objects in which a missing name reads as `None`.
     """
+
+
+def _loaded(what: Any) -> Any:
+    # What a row is made of, or where that stands.
+    if not isinstance(what, str):
+        return what
+    module, _, name = what.partition(":")
+    return getattr(import_module(module), name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,10 +175,7 @@ class Patch:
 
     def load(self) -> Endpoint:
         """The endpoint, imported if need be."""
-        if isinstance(self.endpoint, Endpoint):
-            return self.endpoint
-        module, _, name = self.endpoint.partition(":")
-        endpoint: Endpoint = getattr(import_module(module), name)
+        endpoint: Endpoint = _loaded(self.endpoint)
         return endpoint
 
 
@@ -160,5 +210,77 @@ class Maker:
     """`Class.__init__`."""
 
 
-Row = Patch | Carrier | Reply | Maker
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One row of a provider's table: what a library calls after every step of an operation, whoever listens."""
+
+    module: str
+    target: str
+    """`Class.method`."""
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One row of a provider's table: where a part of an operation is done whose time is worth knowing."""
+
+    module: str
+    target: str
+    """`function` or `Class.method`, called while the operation is under way."""
+    phase: str
+    """What the part is called."""
+    of: str
+    """The operation: elsewhere the target is left alone."""
+    facts: Callable[[Any], Mapping[str, Any]] | str = _no_facts
+    """What the part returned → what that says of the operation (see `Response.facts`); or where that function stands."""
+    optional: bool = False
+
+    def load(self) -> Callable[[Any], Mapping[str, Any]]:
+        """`facts`, imported if need be."""
+        facts: Callable[[Any], Mapping[str, Any]] = _loaded(self.facts)
+        return facts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """One row of a provider's table: where word passes by of requests whose endpoint has an `account`."""
+
+    module: str
+    target: str
+    told: Callable[[Arguments], Iterable[tuple[Hashable, Any]]] | str
+    """The method's arguments → (key, chunk) for each request that they tell of; or where that function stands.
+
+    It is asked before the method is called.
+    """
+    optional: bool = False
+
+    def load(self) -> Callable[[Arguments], Iterable[tuple[Hashable, Any]]]:
+        """`told`, imported if need be."""
+        told: Callable[[Arguments], Iterable[tuple[Hashable, Any]]] = _loaded(self.told)
+        return told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handoff:
+    """One row of a provider's table: where a function is handed to another thread, to be called for whoever hands it over."""
+
+    module: str
+    target: str
+    """`Class.method`, whose first argument is the function."""
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """One row of a provider's table: where a library builds the ASGI application in which it serves a model."""
+
+    module: str
+    target: str
+    """The function that returns the application, of Starlette's kind."""
+    operations: Mapping[str, str]
+    """Path → `gen_ai.operation.name` of the requests that come there."""
+    optional: bool = False
+
+
+Row = Patch | Carrier | Reply | Maker | Step | Stage | News | Handoff | Application
 """What a provider's table is made of."""

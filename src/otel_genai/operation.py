@@ -242,6 +242,8 @@ class Response(NamedTuple):
     system_fingerprint: str | None = None
     messages: tuple[Message, ...] = ()
     """One a choice; empty unless content was asked for."""
+    facts: Mapping[str, str | float] | None = None
+    """What else the library tells, by names of our own namespace: bytes loaded, a pipeline's task."""
 
 
 class Phase(NamedTuple):
@@ -278,7 +280,11 @@ class Timing(NamedTuple):
     @property
     def ended_ns(self) -> int:
         """Wall clock at `ended`, nanoseconds since the epoch."""
-        return self.began_ns + round(self.duration * 1e9)
+        return self.wall_ns(self.ended)
+
+    def wall_ns(self, moment: float) -> int:
+        """Wall clock at a moment of the operation's clock, nanoseconds since the epoch."""
+        return self.began_ns + round((moment - self.started) * 1e9)
 
     @property
     def time_to_first_chunk(self) -> float | None:

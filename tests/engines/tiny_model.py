@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 BEGIN_OF_TURN = "<|im_start|>"
 END_OF_TURN = "<|im_end|>"
@@ -32,11 +33,10 @@ SENTENCES = (
 )
 
 
-def make_tiny_model(folder: Path) -> Path:
-    """A Llama of some 150 000 random parameters with a tokenizer and a ChatML template, saved in `folder`."""
-    import torch
+def tiny_tokenizer() -> Any:
+    """A tokenizer of some 500 tokens for any text, with a ChatML template."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -49,10 +49,22 @@ def make_tiny_model(folder: Path) -> Path:
     )
     bpe.train_from_iterator(SENTENCES, trainer)
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=bpe, bos_token=BEGIN_OF_TURN, eos_token=END_OF_TURN, pad_token=PADDING
+        tokenizer_object=bpe,
+        bos_token=BEGIN_OF_TURN,
+        eos_token=END_OF_TURN,
+        pad_token=PADDING,
+        model_input_names=["input_ids", "attention_mask"],
     )
     tokenizer.chat_template = CHAT_TEMPLATE
+    return tokenizer
 
+
+def make_tiny_model(folder: Path) -> Path:
+    """A Llama of some 150 000 random parameters with a tokenizer, saved in `folder`."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    tokenizer = tiny_tokenizer()
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=64,

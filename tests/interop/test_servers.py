@@ -10,7 +10,6 @@ import subprocess
 import threading
 from concurrent import futures
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +18,7 @@ from launched import ENVIRONMENT, PATIENCE_S, RUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from otlp_receiver import Received
 
@@ -131,9 +131,7 @@ def assert_seen(received: Received, asked: int) -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("--preload",), ("--threads", "2")], ids=["sync", "preload", "threads"])
-def test_gunicorn(
-    options: tuple[str, ...], received: Received, variables: dict[str, str], tmp_path: Path
-) -> None:
+def test_gunicorn(options: tuple[str, ...], received: Received, variables: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "service.py").write_text(WSGI)
     command = ("gunicorn", "--workers", "2", "--bind", "127.0.0.1:0", "--no-control-socket", *options, "service:app")
     with serving(*command, cwd=tmp_path, TRACEPARENT=TRACEPARENT, **variables) as server:

@@ -23,16 +23,17 @@ from opentelemetry import context as otel_context
 
 from otel_genai.call import propagation, raw, stream
 from otel_genai.guard import Guard
-from otel_genai.operation import Failure, Operation, Response, Timing
+from otel_genai.operation import Failure, Operation, Response, Side, Timing
+from otel_genai.semconv import gen_ai
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from contextvars import Token
     from types import TracebackType
 
     from opentelemetry.context import Context
 
-    from otel_genai.endpoint import Arguments, Endpoint, Fold, Pushed, Tap
+    from otel_genai.endpoint import Account, Arguments, Endpoint, Fold, Pushed, Tap
     from otel_genai.operation import Prompt
     from otel_genai.telemetry.telemetry import Telemetry
 
@@ -60,11 +61,13 @@ class Call:
     """One GenAI call of the application, from its beginning to its one and only end."""
 
     __slots__ = (
+        "_account",
         "_asked",
         "_asked_at",
         "_began_ns",
         "_chunks",
         "_context",
+        "_counts_steps",
         "_endpoint",
         "_first_token",
         "_fold",
@@ -89,12 +92,15 @@ class Call:
         self._request = endpoint.default
         with _READING_REQUEST:
             self._request = telemetry.addressed(endpoint.request(arguments))
+        inference: str | None = None
         within: Context | None = None
-        if endpoint.origin is not None:
+        if self._request.side is Side.INTERNAL:
+            inference, within = self._occasion(arguments)
+        if within is None and endpoint.origin is not None:
             with _FINDING_ORIGIN:
                 within = propagation.maker(endpoint.origin(arguments))
         self._span = telemetry.start(self._request, self._began_ns, within)
-        self._underway = propagation.Underway(self._request.subject)
+        self._underway = propagation.Underway(endpoint.default.subject, inference)
         self._context = propagation.context_of(self._span, self._underway, within)
         self._with_content = telemetry.wants_content(self._span)
         self._prompt: Prompt | None = None
@@ -105,6 +111,8 @@ class Call:
         self._response = _NOTHING
         self._fold: Fold | None = None
         self._pushed: Pushed | None = None
+        self._counts_steps = False
+        self._account: Account | None = None
         self._streaming = False
         self._asked = self._chunks = _NO_TIMES
         self._first_token: float | None = None
@@ -115,6 +123,22 @@ class Call:
             atexit.register(finish_open_calls)
             _exits_awaited.add(telemetry)
         _open.add(self)
+
+    def _occasion(self, arguments: Arguments) -> tuple[str | None, Context | None]:
+        # An engine is given token ids. What they are for, and who waits for them since when, is known further up:
+        # gives what an inference beneath this call is, if it is this call that knows, and the context that it belongs to.
+        if self._request.operation not in gen_ai.INFERENCE:
+            with _READING_REQUEST:
+                return self._endpoint.inference(arguments), None
+            return None, None
+        above, arrival = propagation.underway(), propagation.arrival()
+        if above is not None and above.inference is not None:
+            self._request = self._request._replace(operation=above.inference)
+        elif arrival is not None and not arrival.taken():
+            self._began_ns, self._started = arrival.began_ns, arrival.started
+            self._request = arrival.served(self._request)
+            return None, arrival.within
+        return None, None
 
     @classmethod
     def begin(cls, telemetry: Telemetry, endpoint: Endpoint, arguments: Arguments) -> Call | None:
@@ -153,9 +177,43 @@ class Call:
         with _TAPPING:
             ours, self._pushed = tap(arguments, self._with_content, lambda sink, skip: stream.tee(sink, skip, self))
             self._fold = self._pushed
+            self._counts_steps = self._pushed.counts_steps()
             self._asked, self._chunks = array("d"), array("d")
             return ours
         return arguments
+
+    def step(self, instance: Any) -> None:
+        """Take note that `instance`, an object of the library's, has done a step."""
+        now = perf_counter()
+        pushed = self._pushed
+        try:
+            if pushed is not None and pushed.stepped(instance):
+                self._asked.append(self._asked_at)
+                self._chunks.append(now)
+                if self._first_token is None:
+                    self._first_token = now
+                self._asked_at = now
+        except Exception as error:
+            if not _READING_CHUNK.takes(error):
+                raise
+
+    def expect(self, account: Callable[[Arguments, bool], Account], arguments: Arguments) -> None:
+        """The library will tell of the call in its own time, and `chunk` takes that down."""
+        with _READING_RESPONSE:
+            self._fold = self._account = account(arguments, self._with_content)
+        self._asked, self._chunks = array("d"), array("d")
+        self._streaming = True
+
+    def is_over(self) -> bool:
+        """Whether what the library told last was the end; also if that cannot be read."""
+        with _READING_CHUNK:
+            return self._account is None or self._account.is_over()
+        return True
+
+    def forget(self) -> None:
+        """The library refused the call, as if it had not been made: it is not reported."""
+        self._unreported.clear()
+        _open.discard(self)
 
     def ask(self) -> None:
         """The next chunk is being asked for."""
@@ -255,34 +313,50 @@ class Call:
                     tokens = self._fold.tokens()
             if self._underway.served_model is not None:
                 self._response = self._response._replace(model=self._underway.served_model)
+            if self._underway.facts:
+                self._response = self._response._replace(facts={**self._underway.facts, **(self._response.facts or {})})
+            timing = Timing(
+                began_ns=self._began_ns,
+                started=self._started,
+                ended=ended,
+                asked=self._asked,
+                chunks=self._chunks,
+                tokens=tokens if len(tokens) == len(self._chunks) else (),
+                phases=self._underway.phases,
+                first_token=self._first_token,
+            )
+            failure = None if error is None else self._failure(error)
+            if self._account is not None:
+                with _READING_RESPONSE:
+                    timing = self._account.timing(timing)
+                    failure = failure or self._account.failure(self._with_content)
             self._telemetry.report(
                 self._span,
                 self._context,
                 Operation(
                     request=self._request,
                     response=self._response,
-                    timing=Timing(
-                        began_ns=self._began_ns,
-                        started=self._started,
-                        ended=ended,
-                        asked=self._asked,
-                        chunks=self._chunks,
-                        tokens=tokens if len(tokens) == len(self._chunks) else (),
-                        first_token=self._first_token,
-                    ),
+                    timing=timing,
                     prompt=self._prompt,
-                    failure=None if error is None else self._failure(error),
+                    failure=failure,
                     unfinished=unfinished,
                 ),
             )
         # The application may keep the stream for long; what was said is not ours to keep with it.
-        self._fold = self._pushed = self._prompt = None
+        self._fold = self._pushed = self._account = self._prompt = None
         self._response = _NOTHING
 
-    def _failure(self, error: BaseException) -> Failure:
+    def _failure(self, error: BaseException) -> Failure | None:
         with _READING_ERROR:
             return self._endpoint.failure(error, self._with_content)
         return Failure.of(error)
+
+
+def note_step(instance: Any) -> None:
+    """Tell the call within which the library works, if there is one that listens, that `instance` has done a step."""
+    entered = _entered.get()
+    if entered is not None and entered[0]._counts_steps:
+        entered[0].step(instance)
 
 
 def finish_open_calls() -> None:

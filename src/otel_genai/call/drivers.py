@@ -1,10 +1,14 @@
-"""The two drivers, for calls that return and for calls that are awaited: all that sync and async do differently is one `await`."""
+"""The two drivers, for calls that return and for calls that are awaited: all that sync and async do differently is one `await`.
+
+And that of a call's steps.
+"""
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from otel_genai.call.call import Call
+from otel_genai.call.call import Call, note_step
 from otel_genai.endpoint import Arguments
 
 if TYPE_CHECKING:
@@ -47,3 +51,15 @@ def awaiting(telemetry: Telemetry, endpoint: Endpoint) -> Driver:
         return settled(wrapped(*args, **kwargs), Arguments(instance, args, kwargs))
 
     return drive
+
+
+def stepping(method: Callable[..., Any]) -> Callable[..., Any]:
+    """What takes the place of a method that a library calls after every step of a call; a plain function, for that is called quickest."""
+
+    @wraps(method)
+    def stepped(instance: Any, *args: Any, **kwargs: Any) -> Any:
+        result = method(instance, *args, **kwargs)
+        note_step(instance)
+        return result
+
+    return stepped

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any, Final, SupportsIndex
 import wrapt
 
 from otel_genai.call import propagation
-from otel_genai.endpoint import Carrier, Maker, Patch, Reply, Row
+from otel_genai.endpoint import Application, Carrier, Handoff, Maker, News, Reply, Row, Stage, Step
 from otel_genai.guard import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from otel_genai.call.requests import Requests
     from otel_genai.telemetry.telemetry import Telemetry
 
     Driver = Callable[[Callable[..., Any], Any, tuple[Any, ...], Mapping[str, Any]], Any]
 
 _INJECTING: Final = Guard("a request does not carry the trace context")
 _REMEMBERING: Final = Guard("a call in another thread is a trace of its own")
+_HANDING: Final = Guard("a call in another thread is a trace of its own")
 _NOTING: Final = Guard("the model is reported as the response's body has it")
 
 
@@ -31,6 +33,7 @@ class Patches:
         """`telemetry` is called, once, when the first of the rows finds its module: until then nothing is paid for."""
         self._rows = tuple(rows)
         self._telemetry = cache(telemetry)
+        self._requests = cache(self._make_requests)
         self._active = False
         # (class, attribute, our wrapper, what was there; `None` where it was inherited)
         self._applied: list[tuple[Any, str, Any, Any]] = []
@@ -69,15 +72,22 @@ class Patches:
         try:
             owner, attribute, found = wrapt.resolve_path(module, row.target)
         except AttributeError:
-            if isinstance(row, Patch) and row.optional:
+            if getattr(row, "optional", False):
                 return
             raise
         if isinstance(found, type):
             # A class stays one: what is wrapped is the making of its instances.
             owner, attribute, found = found, "__init__", found.__init__  # type: ignore[misc]
-        wrapper = _Wrapper(found, self._driver(row, found))
+        wrapper = self._wrapper(row, found)
         self._applied.append((owner, attribute, wrapper, vars(owner).get(attribute)))
         wrapt.apply_patch(owner, attribute, wrapper)
+
+    def _wrapper(self, row: Row, found: Any) -> Any:
+        if isinstance(row, Step):
+            from otel_genai.call import drivers
+
+            return drivers.stepping(found)
+        return _Wrapper(found, self._driver(row, found))
 
     def _driver(self, row: Row, found: Any) -> Driver:
         if isinstance(row, Carrier):
@@ -86,11 +96,27 @@ class Patches:
             return _noting(row)
         if isinstance(row, Maker):
             return _remembering
+        if isinstance(row, Handoff):
+            return _handing_over
         # Only now: all that a call needs is imported when the first module arrives in which there are calls.
-        from otel_genai.call import drivers
+        from otel_genai.call import arrival, drivers, stages
 
+        if isinstance(row, Application):
+            return arrival.serving(row)
+        if isinstance(row, Stage):
+            return stages.noting(row)
+        if isinstance(row, News):
+            return self._requests().hearing(row)
+        endpoint = row.load()
+        if endpoint.account is not None:
+            return self._requests().opening(endpoint, endpoint.account)
         awaits = _awaits(found) if row.awaits is None else row.awaits
-        return (drivers.awaiting if awaits else drivers.calling)(self._telemetry(), row.load())
+        return (drivers.awaiting if awaits else drivers.calling)(self._telemetry(), endpoint)
+
+    def _make_requests(self) -> Requests:
+        from otel_genai.call.requests import Requests
+
+        return Requests(self._telemetry())
 
 
 class _BoundWrapper(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]  # generic in wrapt's stubs only
@@ -138,6 +164,13 @@ def _noting(reply: Reply) -> Driver:
         return wrapped(*args, **kwargs)
 
     return drive
+
+
+def _handing_over(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:  # noqa: ARG001
+    with _HANDING:
+        if args:
+            args = (propagation.handed_over(args[0]), *args[1:])
+    return wrapped(*args, **kwargs)
 
 
 def _remembering(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from opentelemetry import context, propagate, trace
@@ -12,11 +13,15 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from otel_genai.semconv import gen_ai
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Callable, Iterator, Mapping, MutableMapping
 
     from opentelemetry.context import Context
 
+    from otel_genai.call.arrival import Arrival
+    from otel_genai.operation import Phase
+
 _UNDERWAY_KEY: Final = context.create_key("otel-genai-underway")
+_ARRIVAL_KEY: Final = context.create_key("otel-genai-arrival")
 # Upstream's instrumentations mark an inference by a key of this name, and leave out those inside of one.
 _UPSTREAM_KEY: Final = "opentelemetry.genai.client.inference.context"
 _UPSTREAM_MODULE: Final = "opentelemetry.util.genai.invocation"
@@ -28,12 +33,18 @@ _makers: WeakKeyDictionary[object, Context] = WeakKeyDictionary()
 class Underway:
     """What code further down learns of the operation that it works for, and can tell it."""
 
-    __slots__ = ("served_model", "subject")
+    __slots__ = ("facts", "inference", "phases", "served_model", "subject")
 
-    def __init__(self, subject: str) -> None:
+    def __init__(self, subject: str, inference: str | None = None) -> None:
         self.subject = subject
+        self.inference = inference
+        """What an inference beneath it is, if only the operation itself can tell."""
         self.served_model: str | None = None
         """The model that really answered, if only a response's header told so."""
+        self.phases: tuple[Phase, ...] = ()
+        """The parts of it that are done."""
+        self.facts: Mapping[str, Any] = {}
+        """What those parts told."""
 
 
 def underway() -> Underway | None:
@@ -69,7 +80,10 @@ def maker(made: object) -> Context | None:
     """The context in which an object was made; `None` if nobody noted it, or if the calling code has a span of its own."""
     if made is None or trace.get_current_span().get_span_context().is_valid:
         return None
-    return _makers.get(made)
+    try:
+        return _makers.get(made)
+    except TypeError:  # such an object cannot be noted: it has no hash, or no weak references
+        return None
 
 
 def context_of(span: trace.Span, underway: Underway, within: Context | None = None) -> Context:
@@ -80,6 +94,47 @@ def context_of(span: trace.Span, underway: Underway, within: Context | None = No
         upstream = sys.modules.get(_UPSTREAM_MODULE)
         marks[_UPSTREAM_KEY] = upstream.InferenceData() if upstream else True
     return trace.set_span_in_context(span, context.Context(marks))
+
+
+def extracted(headers: Mapping[str, str]) -> Context:
+    """The context of a request that has arrived: its caller's, or that of whoever has opened a span for it in this process."""
+    if trace.get_current_span().get_span_context().is_remote:
+        # Not this request's: what the whole process was started within.
+        return propagate.extract(headers, context.Context())
+    current = context.get_current()
+    return current if trace.get_current_span().get_span_context().is_valid else propagate.extract(headers, current)
+
+
+def with_arrival(arrival: Arrival) -> Context:
+    """The context of a request that has arrived, with word of it for whatever works for it."""
+    return context.set_value(_ARRIVAL_KEY, arrival, arrival.within)
+
+
+def arrival() -> Arrival | None:
+    """The request for which the calling code works, if it came from outside of the process."""
+    arrival: Arrival | None = context.get_value(_ARRIVAL_KEY)  # type: ignore[assignment]  # only `with_arrival` sets it
+    return arrival
+
+
+@contextmanager
+def current(within: Context) -> Iterator[None]:
+    """Have a context be the current one, and put back what was."""
+    token = context.attach(within)
+    try:
+        yield
+    finally:
+        context.detach(token)
+
+
+def handed_over(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that another thread will call, so that it is called in the context of whoever hands it over."""
+    within = context.get_current()
+
+    def called(*args: Any, **kwargs: Any) -> Any:
+        with current(within):
+            return function(*args, **kwargs)
+
+    return called if within else function
 
 
 def inject(headers: MutableMapping[str, str]) -> None:

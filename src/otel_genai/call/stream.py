@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import AsyncIterator, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +19,15 @@ if TYPE_CHECKING:
     from otel_genai.call.call import Call
 
 
-def is_stream(result: object) -> bool:
+def is_stream(result: Any) -> bool:
     """Whether a call returned something to be read piece by piece: an iterator, sync or async."""
+    return _streams(type(result))  # type: ignore[arg-type]  # mypy takes a class's instances' hash for its own
+
+
+@lru_cache
+def _streams(kind: type) -> bool:
     # Not `hasattr`: data models answer for what they lack with much ado.
-    return isinstance(result, (Iterator, AsyncIterator))
+    return issubclass(kind, (Iterator, AsyncIterator))
 
 
 def proxy(stream: Any, call: Call, hear: Callable[[Any], None]) -> Any:
@@ -67,12 +72,11 @@ def tee(sink: Any, skip: int, call: Call) -> Any:
 class _Tee(BaseObjectProxy):  # type: ignore[type-arg]
     """A streamer that the call listens to. To the library it is the application's own in everything else."""
 
+    __slots__ = ("put",)  # found without a detour, since it is called for every token
+
     def __init__(self, wrapped: Any, skip: int, call: Call) -> None:
         super().__init__(wrapped)
-        self._self_put = _put(wrapped.put, skip, call)
-
-    def put(self, value: Any) -> Any:
-        return self._self_put(value)
+        self.put = _put(wrapped.put, skip, call)
 
 
 def _put(put: Callable[[Any], Any], skip: int, call: Call) -> Callable[[Any], Any]:

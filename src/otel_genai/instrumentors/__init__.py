@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.guard import Guard
 from otel_genai.instrumentors import arrival
-from otel_genai.instrumentors.wishes import Wishes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from otel_genai.instrumentors.instrumentor import Instrumentor
+    from otel_genai.instrumentors.wishes import Wishes
 
 _logger = logging.getLogger("otel_genai")
 _SWITCHING_ON: Final = Guard("this process is not instrumented")
@@ -38,10 +38,11 @@ def instrument(**options: Any) -> None:
     Instrumentations that are on already stay as they are. Raises `ValueError` for arguments that cannot be used.
     """
     global _forget  # noqa: PLW0603 - one a process
+    from otel_genai.instrumentors.wishes import Wishes
+
     wishes = Wishes.of(**options)
     if _forget is None:
-        wrapped = {function.partition(":")[0].partition(".")[0] for function in wishes.config.wrap}
-        _forget = arrival.on_arrival(arrival.libraries() | wrapped, lambda: _switch_on(wishes))
+        _forget = arrival.on_arrival(arrival.awaited(wishes.config.wrap), lambda: _switch_on(wishes))
 
 
 def uninstrument() -> None:

@@ -8,18 +8,22 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
 PREFIX: Final = "otel_genai_"
 """Of our entry points, which are otherwise called like the library."""
+_NO_LIBRARY: Final = "functions"
 
 
-def libraries() -> frozenset[str]:
-    """The libraries that can be instrumented: our entry points are named after them."""
+def awaited(functions: Iterable[str]) -> frozenset[str]:
+    """The top-level modules with something to instrument: libraries, and those of the functions that the user names."""
     entry_points = distribution("otel-genai").entry_points.select(group="opentelemetry_instrumentor")
-    return frozenset(entry_point.name.removeprefix(PREFIX) for entry_point in entry_points)
+    libraries = {entry_point.name.removeprefix(PREFIX) for entry_point in entry_points} - {_NO_LIBRARY}
+    return frozenset(
+        libraries | {function.partition(":")[0].partition(".")[0].strip() for function in functions} - {""}
+    )
 
 
 def on_arrival(names: Collection[str], act: Callable[[], None]) -> Callable[[], None] | None:

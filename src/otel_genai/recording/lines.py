@@ -121,6 +121,11 @@ def _error(failure: Failure) -> dict[str, str]:
 
 def _times(timing: Timing) -> dict[str, Any]:
     times: dict[str, Any] = {}
+    if timing.phases:
+        phases: dict[str, float] = {}
+        for phase in timing.phases:  # one may come several times
+            phases[phase.name] = phases.get(phase.name, 0.0) + phase.ended - phase.started
+        times["phases_us"] = {name: round(time * _MICROSECONDS) for name, time in phases.items()}
     if timing.time_to_first_token is not None:
         times["first_token_us"] = round(timing.time_to_first_token * _MICROSECONDS)
     if timing.chunks:

@@ -11,8 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from otel_genai.instrumentors.arrival import on_arrival
 from otel_genai.runner import children
-from otel_genai.runner.arrival import on_arrival, waited_for
+from otel_genai.runner.arrival import waited_for
 from otel_genai.runner.imports import no_collections
 from otel_genai.runner.options import Options
 from otel_genai.runner.target import CannotRunError, EndedBySignalError, become

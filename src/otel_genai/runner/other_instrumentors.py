@@ -10,7 +10,7 @@ from opentelemetry.instrumentation.dependencies import get_dist_dependency_confl
 from opentelemetry.instrumentation.environment_variables import OTEL_PYTHON_DISABLED_INSTRUMENTATIONS
 from opentelemetry.util._importlib_metadata import entry_points
 
-from otel_genai.runner.arrival import PREFIX
+from otel_genai.instrumentors.arrival import PREFIX
 from otel_genai.runner.sdk import distro, near, setting
 from otel_genai.runner.target import CannotRunError
 

@@ -103,4 +103,4 @@ class _AtSpanEnd(SpanProcessor):
         self._way_out = way_out
 
     def on_end(self, span: ReadableSpan) -> None:  # noqa: ARG002
-        self._way_out.heed_sigterm()
+        self._way_out.something_to_lose()

@@ -13,8 +13,7 @@ import signal
 import sys
 import threading
 from contextlib import suppress
-from functools import wraps
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from otel_genai.guard import Guard
 
@@ -27,9 +26,8 @@ _PATIENCE: Final = 5.0
 _PATIENCE_OF_A_CHILD: Final = 2.0
 """The same of a process that somebody waits for."""
 
-_SET_HANDLER: Final = signal.signal
-
 _FLUSHING = Guard("telemetry that was not yet sent is lost")
+_HEEDING = Guard("telemetry that was not yet sent is lost when this process is terminated")
 _CONCLUDING = Guard("the run has no conclusion")
 
 
@@ -39,7 +37,7 @@ class WayOut:
     def __init__(self, summarise: Callable[[], None] | None, *, child: bool = False) -> None:
         self._summarise = summarise
         self._process = os.getpid()
-        self._patience = _PATIENCE_OF_A_CHILD if child else _PATIENCE
+        self._is_child = child
         self._flush: Callable[[], None] = _nothing
         self._heeds_sigterm = 0
         self.interrupted = False
@@ -64,33 +62,21 @@ class WayOut:
     def flush_by(self, flush: Callable[[], None]) -> None:
         """From now on, flush with this before SIGTERM kills, as it still does, and before a worker of `multiprocessing` ends."""
         self._flush = flush
-        self.heed_sigterm()
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        if not self._is_child and in_main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, self._terminate)
         _before_workers_end(self._flush_within)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._fork)
 
-    def heed_sigterm(self) -> None:
-        """Flush before SIGTERM kills this process. A handler that the application installs wins."""
-        if self._heeds_sigterm == os.getpid() or threading.current_thread() is not threading.main_thread():
-            return
-        self._heeds_sigterm = os.getpid()
-        found = signal.getsignal(signal.SIGTERM)
-        if found is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, self._terminate)
-        elif callable(found):
-            self._heed_when_restored()
+    def something_to_lose(self) -> None:
+        """There is telemetry that has not been sent. Only now does a child heed SIGTERM: pools expect that their workers die at once."""
+        if self._is_child and self._heeds_sigterm != os.getpid():
+            self._heeds_sigterm = os.getpid()
+            with _HEEDING:
+                from otel_genai.runner.termination import before_sigterm
 
-    def _heed_when_restored(self) -> None:
-        # A server that loads its application late has its own handler in place by now, and in the end it restores the default and
-        # sends itself the signal once more.
-        process, set_handler = os.getpid(), signal.signal
-
-        @wraps(set_handler)
-        def watched(number: int, handler: Any) -> Any:
-            is_back = number == signal.SIGTERM and handler is signal.SIG_DFL and os.getpid() == process
-            return set_handler(number, self._terminate if is_back else handler)
-
-        cast("Any", signal).signal = watched
+                before_sigterm(self._flush_within)
 
     def end_by(self, number: int) -> None:
         """End as a program did that a signal ended."""
@@ -100,7 +86,7 @@ class WayOut:
 
     def _terminate(self, number: int, _: FrameType | None) -> None:
         self._flush_within()
-        _within(self._patience, self.summarise)
+        _within(_PATIENCE, self.summarise)
         _die_by(number)
 
     def _flush_within(self) -> None:
@@ -108,20 +94,19 @@ class WayOut:
             with _FLUSHING:
                 self._flush()
 
-        _within(self._patience, flush)
+        _within(_PATIENCE_OF_A_CHILD if self._is_child else _PATIENCE, flush)
 
     def _fork(self) -> None:
-        # Pools terminate their workers and expect them to die at once, as they do without us: until there is something to lose.
         if signal.getsignal(signal.SIGTERM) == self._terminate:
-            _SET_HANDLER(signal.SIGTERM, signal.SIG_DFL)
-        self._patience = _PATIENCE_OF_A_CHILD
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self._is_child = True
         _before_workers_end(self._flush_within)
 
 
 def _die_by(number: int) -> None:
     # SIGKILL can be had without asking.
     with suppress(OSError):
-        _SET_HANDLER(number, signal.SIG_DFL)
+        signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 
 

@@ -11,3 +11,6 @@ EXCEPTION_TYPE: Final = "exception.type"
 ERROR_TYPE: Final = "error.type"
 SERVER_ADDRESS: Final = "server.address"
 SERVER_PORT: Final = "server.port"
+
+OTHER: Final = "_OTHER"
+"""The value of `error.type` where nobody tells what kind of error it was."""

@@ -8,3 +8,48 @@ RESPONSE_TIME_TO_FIRST_TOKEN: Final = "otel_genai.response.time_to_first_token"
 """Seconds from the start to the first generated output. The conventions' first chunk may be one that only names the role."""
 PHASE: Final = "otel_genai.phase.{}"
 """Seconds that an operation spent in a phase of this name."""
+
+SINCE_PROCESS_START: Final = "otel_genai.since_process_start"
+"""Seconds from the start of the process, imports and loading included."""
+PIPELINE_TASK: Final = "otel_genai.pipeline.task"
+
+LOAD_FILE_BYTES: Final = "otel_genai.load.file_bytes"
+"""Size of the files that were loaded or fetched."""
+LOAD_DISK_READ_BYTES: Final = "otel_genai.load.disk_read_bytes"
+"""What the process read from storage meanwhile; the rest of the files came out of the page cache."""
+LOAD_PAGE_CACHE_BYTES: Final = "otel_genai.load.page_cache_bytes"
+LOAD_BYTES_PER_SECOND: Final = "otel_genai.load.bytes_per_second"
+LOAD_MEMORY_BYTES: Final = "otel_genai.load.memory_bytes"
+"""What the model's parameters and buffers take."""
+LOAD_DEVICE: Final = "otel_genai.load.device"
+LOAD_DTYPE: Final = "otel_genai.load.dtype"
+
+# ── values of gen_ai.operation.name, where none of the conventions' applies ────────────────────────────────────────────
+
+PIPELINE: Final = "pipeline"
+LOAD_MODEL: Final = "load_model"
+LOAD_TOKENIZER: Final = "load_tokenizer"
+MOVE_MODEL: Final = "move_model"
+DOWNLOAD: Final = "download"
+OPERATIONS: Final = frozenset({PIPELINE, LOAD_MODEL, LOAD_TOKENIZER, MOVE_MODEL, DOWNLOAD})
+"""They are no calls of a model's client, and have none of its metrics."""
+
+# ── phases ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+RESOLVE: Final = "resolve"
+"""Finding the files of a model; downloading what is missing."""
+READ_WEIGHTS: Final = "read_weights"
+FINISH_WEIGHTS: Final = "finish_weights"
+"""Making what the files lack, tying what is shared."""
+DISPATCH: Final = "dispatch"
+"""Spreading a model over several devices."""
+QUEUE: Final = "queue"
+PREFILL: Final = "prefill"
+DECODE: Final = "decode"
+GENERATE: Final = "generate"
+"""Prefill and decode, where nobody tells them apart."""
+
+# ── events ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+FIRST_GENERATION_EVENT: Final = "otel_genai.first_generation"
+"""The first inference in the process's own engine that succeeded: from here on, it is of use."""

@@ -12,6 +12,7 @@ from otel_genai.operation import (
     Reasoning,
     ServerToolCall,
     ServerToolCallResponse,
+    Side,
     Text,
     ToolCall,
     ToolCallResponse,
@@ -23,7 +24,7 @@ from otel_genai.semconv.metrics import Measure
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
 
-    from otel_genai.operation import Message, Operation, Part, Request, Response, Usage
+    from otel_genai.operation import Message, Operation, Part, Request, Response, Timing, Usage
 
 Attributes = dict[str, Any]
 
@@ -118,13 +119,35 @@ def outcome_attributes(operation: Operation) -> Attributes:
     if response.usage is not None:
         _add_usage(attributes, response.usage)
 
-    if timing.time_to_first_chunk is not None:
+    if timing.time_to_first_chunk is not None and _is_streamed(request):
         attributes[gen_ai.RESPONSE_TIME_TO_FIRST_CHUNK] = timing.time_to_first_chunk
     if timing.time_to_first_token is not None:
         attributes[otel_genai.RESPONSE_TIME_TO_FIRST_TOKEN] = timing.time_to_first_token
     for phase in timing.phases:
-        attributes[otel_genai.PHASE.format(phase.name)] = phase.ended - phase.started
+        name = otel_genai.PHASE.format(phase.name)
+        attributes[name] = attributes.get(name, 0.0) + phase.ended - phase.started
+    if response.facts:
+        attributes |= response.facts
+        _add_pace_of_loading(attributes, timing)
     return attributes
+
+
+def _add_pace_of_loading(attributes: Attributes, timing: Timing) -> None:
+    size = attributes.get(otel_genai.LOAD_FILE_BYTES)
+    if not size:
+        return
+    seconds = attributes.get(otel_genai.PHASE.format(otel_genai.READ_WEIGHTS), timing.duration)
+    if seconds > 0:
+        attributes[otel_genai.LOAD_BYTES_PER_SECOND] = size / seconds
+    from_disk = attributes.get(otel_genai.LOAD_DISK_READ_BYTES)
+    if from_disk is not None:
+        # A disk is read in whole pages, and ahead.
+        attributes[otel_genai.LOAD_PAGE_CACHE_BYTES] = max(0, size - from_disk)
+
+
+def _is_streamed(request: Request) -> bool:
+    # Of a model in this process the times are known even if nobody was given the answer in pieces.
+    return request.stream or request.side is Side.CLIENT
 
 
 def exception_attributes(operation: Operation) -> Attributes:
@@ -138,6 +161,14 @@ def exception_attributes(operation: Operation) -> Attributes:
         attributes[general.EXCEPTION_MESSAGE] = _clean(failure.message)
     if failure.stacktrace is not None:
         attributes[general.EXCEPTION_STACKTRACE] = _clean(failure.stacktrace)
+    return attributes
+
+
+def first_generation_attributes(operation: Operation, since_start: float | None) -> Attributes:
+    """Of the event that says that the process's own engine has generated for the first time."""
+    attributes = creation_attributes(operation.request)
+    if since_start is not None:
+        attributes[otel_genai.SINCE_PROCESS_START] = since_start
     return attributes
 
 
@@ -279,7 +310,7 @@ def measurements(
     if response.model is not None:
         attributes[gen_ai.RESPONSE_MODEL] = response.model
 
-    if timing.chunks:
+    if timing.chunks and _is_streamed(request):
         if timing.time_to_first_chunk is not None and Measure.TIME_TO_FIRST_CHUNK in wanted:
             yield Measure.TIME_TO_FIRST_CHUNK, (timing.time_to_first_chunk,), attributes
         if Measure.TIME_PER_OUTPUT_CHUNK in wanted and len(timing.chunks) > 1:
@@ -289,7 +320,9 @@ def measurements(
     if operation.failure is None and timing.time_to_first_token is not None:
         if Measure.TIME_TO_FIRST_TOKEN in wanted:
             yield Measure.TIME_TO_FIRST_TOKEN, (timing.time_to_first_token,), attributes
-        later_tokens = (response.usage.output or 0) - 1 if response.usage is not None else 0
+        # Sequences that are generated side by side take the time of one.
+        sequences = len(response.finish_reasons) or 1
+        later_tokens = (response.usage.output or 0) / sequences - 1 if response.usage is not None else 0
         if Measure.TIME_PER_OUTPUT_TOKEN in wanted and later_tokens > 0:
             mean = (timing.duration - timing.time_to_first_token) / later_tokens
             yield Measure.TIME_PER_OUTPUT_TOKEN, (mean,), attributes

@@ -13,7 +13,7 @@ from opentelemetry.context import Context
 
 from otel_genai.guard import Guard
 from otel_genai.operation import Side
-from otel_genai.semconv import gen_ai
+from otel_genai.semconv import gen_ai, otel_genai
 from otel_genai.semconv.metrics import LATEST, SECONDS, Kind, Measure
 from otel_genai.telemetry import completion_hook, content, observers, render
 
@@ -44,6 +44,8 @@ _NO_SPAN: Final = trace.set_span_in_context(trace.INVALID_SPAN, Context())
 _WRITING_STATUS: Final = Guard("a span does not say that it failed")
 _WRITING_ATTRIBUTES: Final = Guard("a span lacks its attributes")
 _WRITING_CONTENT: Final = Guard("a span lacks its prompt and answer")
+_WRITING_PHASES: Final = Guard("a span lacks those of its phases")
+_WRITING_FIRST: Final = Guard("nobody is told of the first generation")
 _WRITING_EVENT: Final = Guard("an operation has no event")
 _WRITING_METRICS: Final = Guard("an operation is missing from the metrics")
 _ENDING: Final = Guard("a span was not ended")
@@ -95,6 +97,8 @@ class Telemetry:
 
     def addressed(self, request: Request) -> Request:
         """The request, under the provider's name that the user gave to its server, if any."""
+        if request.side is not Side.CLIENT:
+            return request
         provider = self._config.provider_of(request.server_address, request.server_port)
         return request if provider is None else request._replace(provider=provider)
 
@@ -128,9 +132,16 @@ class Telemetry:
             if recording:
                 with _WRITING_CONTENT:
                     self._write_content(span, event, operation)
-        if recording and (event is not None or operation.failure is not None):
-            with _WRITING_EVENT:
-                self._emit(context, event, operation)
+        if recording:
+            if event is not None or operation.failure is not None:
+                with _WRITING_EVENT:
+                    self._emit(context, event, operation)
+            if operation.timing.phases:
+                with _WRITING_PHASES:
+                    self._write_phases(context, operation)
+        if operation.request.side is not Side.CLIENT:
+            with _WRITING_FIRST:
+                self._tell_of_first(context, operation)
         with _WRITING_METRICS:
             self._measure(context, operation)
         with _ENDING:
@@ -186,10 +197,36 @@ class Telemetry:
                 )
             )
 
-    def _measure(self, context: Context, operation: Operation) -> None:
-        if operation.request.function is not None:
+    def _write_phases(self, context: Context, operation: Operation) -> None:
+        timing = operation.timing
+        if not self._config.phase_spans and operation.request.operation != otel_genai.LOAD_MODEL:
             return
+        for phase in timing.phases:
+            span = self._tracer.start_span(phase.name, context, start_time=timing.wall_ns(phase.started))
+            span.end(timing.wall_ns(phase.ended))
+
+    def _tell_of_first(self, context: Context, operation: Operation) -> None:
+        if operation.failure is not None or operation.unfinished or operation.request.operation not in gen_ai.INFERENCE:
+            return
+        from otel_genai.telemetry import process_start
+
+        if process_start.first_time():
+            self._logger.emit(
+                _logs.LogRecord(
+                    timestamp=operation.timing.ended_ns,
+                    context=context,
+                    severity_number=_logs.SeverityNumber.INFO,
+                    event_name=otel_genai.FIRST_GENERATION_EVENT,
+                    attributes=render.first_generation_attributes(
+                        operation, process_start.seconds_until(operation.timing.ended_ns)
+                    ),
+                )
+            )
+
+    def _measure(self, context: Context, operation: Operation) -> None:
         request = operation.request
+        if request.function is not None or request.operation in otel_genai.OPERATIONS:
+            return
         sinks = self._sinks[request.side, request.operation in gen_ai.INFERENCE]
         for measure, values, attributes in render.measurements(operation, sinks):
             largest = max(values)

@@ -18,7 +18,7 @@ RUN = os.environ.get("OTEL_GENAI_RUN")
 
 
 class FirstLibrary:
-    """A finder that finds nothing itself: it only sees what is looked for, as the run's own does (`runner.arrival`)."""
+    """A finder that finds nothing itself: it only sees what is looked for, as the run's own does (`instrumentors.arrival`)."""
 
     def __init__(self, names: frozenset[str]) -> None:
         """Wait for any of these top-level modules."""
