@@ -282,5 +282,7 @@ class Application:
     optional: bool = False
 
 
-Row = Patch | Carrier | Reply | Maker | Step | Stage | News | Handoff | Application
+Driven = Patch | Carrier | Reply | Maker | Stage | News | Handoff | Application
+"""Rows whose target is wrapped in a driver; a `Step` comes with every token, and what is wrapped around it knows no more than that."""
+Row = Driven | Step
 """What a provider's table is made of."""

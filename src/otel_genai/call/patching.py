@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, SupportsIndex
 import wrapt
 
 from otel_genai.call import propagation
-from otel_genai.endpoint import Application, Carrier, Handoff, Maker, News, Reply, Row, Stage, Step
+from otel_genai.endpoint import Application, Carrier, Driven, Handoff, Maker, News, Reply, Row, Stage, Step
 from otel_genai.guard import Guard
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Patches:
             return drivers.stepping(found)
         return _Wrapper(found, self._driver(row, found))
 
-    def _driver(self, row: Row, found: Any) -> Driver:
+    def _driver(self, row: Driven, found: Any) -> Driver:
         if isinstance(row, Carrier):
             return _injecting(row)
         if isinstance(row, Reply):

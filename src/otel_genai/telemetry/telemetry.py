@@ -69,6 +69,8 @@ class Telemetry:
     ) -> None:
         """`scope` names the instrumentation; a provider that is not given is OpenTelemetry's global one."""
         self._config = config
+        self._names_providers = config.provider is not None or bool(config.provider_names)
+        self._captures_content = config.captures_content
         self.closed = False
         """Whether nothing is to begin any more. What has begun is still reported."""
         self._tracer = trace.get_tracer(scope, version, tracer_provider, LATEST.schema_url)
@@ -97,7 +99,7 @@ class Telemetry:
 
     def addressed(self, request: Request) -> Request:
         """The request, under the provider's name that the user gave to its server, if any."""
-        if request.side is not Side.CLIENT:
+        if not self._names_providers or request.side is not Side.CLIENT:
             return request
         provider = self._config.provider_of(request.server_address, request.server_port)
         return request if provider is None else request._replace(provider=provider)
@@ -106,7 +108,7 @@ class Telemetry:
         """Whether prompt and answer are worth building: somebody wants them, and the span is recorded or a hook waits."""
         if self._config.completion_hook is not None:
             return True
-        return self._config.captures_content and span.is_recording()
+        return self._captures_content and span.is_recording()
 
     def report(self, span: trace.Span, context: Context, operation: Operation) -> None:
         """Write all that there is to say about an operation, and end its span.
