@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +22,7 @@ from transformers.generation.utils import GenerationMixin
 import otel_genai
 from captured import answered, content, said
 from openai_clients import attributes
+from otel_genai.instrumentors.transformers.model_name import model_name
 from recorded import Recorded, attribute
 from transformer_models import (
     DECODERS,
@@ -131,6 +133,18 @@ def test_a_prompt_of_embeddings_has_a_length(instrumented: Recorded) -> None:
     assert attributes(instrumented.span()) == LIMITED
 
 
+@pytest.mark.parametrize("result", ["text", torch.rand(1, 8), [[1, 2]], (torch.ones(1, 1, 3, dtype=torch.long),)])
+def test_a_result_that_is_no_ids_is_nothing_to_count(result: Any, instrumented: Recorded) -> None:
+    class Speaking(type(model("llama"))):  # type: ignore[misc]
+        def _sample(self, *_: Any, **__: Any) -> Any:
+            return result
+
+    speaking = make("llama")
+    speaking.__class__ = Speaking
+    assert speaking.generate(**asked()) is result
+    assert attributes(instrumented.span()) == BASIC | {"gen_ai.request.max_tokens": 4}
+
+
 def test_without_a_prompt_there_is_the_token_that_begins_all(instrumented: Recorded) -> None:
     assert model("llama").generate(max_new_tokens=4).shape == (1, 1 + 4)
     assert attributes(instrumented.span()) == LIMITED | {"gen_ai.usage.input_tokens": 1}
@@ -192,6 +206,36 @@ def test_a_limit_in_the_models_configuration_counts(instrumented: Recorded) -> N
     short.generation_config.max_new_tokens = 4
     short.generate(**encoded(HELLO))
     assert attributes(instrumented.span()) == LIMITED
+
+
+@pytest.mark.parametrize(
+    ("loaded_by", "name"),
+    [
+        ("meta-llama/Llama-3.1-8B", "meta-llama/Llama-3.1-8B"),
+        ("gpt2", "gpt2"),
+        ("/home/jo/models/llama-3", "llama-3"),
+        ("/home/jo/models/llama-3/", "llama-3"),
+        ("./llama-3", "llama-3"),
+        ("runs/7/llama-3", "llama-3"),
+        ("C:\\Users\\jo\\llama-3", "llama-3"),
+        ("/home/jo/.cache/huggingface/hub/models--Qwen--Qwen3-0.6B/snapshots/0a1b2c", "Qwen/Qwen3-0.6B"),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_folder_is_called_by_its_last_name_and_nothing_is_told_of_where_it_is(
+    loaded_by: str | None, name: str | None
+) -> None:
+    assert model_name(SimpleNamespace(config=SimpleNamespace(_name_or_path=loaded_by))) == name
+
+
+def test_a_model_without_a_name(instrumented: Recorded) -> None:
+    nameless = make("llama")
+    nameless.config._name_or_path = ""
+    nameless.generate(**asked())
+    span = instrumented.span()
+    assert span.name == "text_completion"
+    assert "gen_ai.request.model" not in (span.attributes or {})
 
 
 def test_a_servers_name_is_not_that_of_a_model_in_this_process(recorded: Recorded) -> None:
