@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -416,3 +417,18 @@ def test_settings_that_cannot_be_followed_are_not_said_again_by_children(tmp_pat
     marker = 'openai {"service_name": "app", "others": [], "tally": null, "trace": null}'
     variables = {"OTEL_GENAI_RUN": marker, "OTEL_TRACES_EXPORTER": "nosuch"}
     assert python("import openai; print('fine')", cwd=tmp_path, **variables) == (0, "fine\n", "")
+
+
+def test_a_child_waits_for_a_library_that_we_need_ourselves(tmp_path: Path) -> None:
+    (tmp_path / "child.py").write_text("import asyncio\nprint(asyncio.run(asyncio.sleep(0, 'slept')))\n")
+    (tmp_path / "app.py").write_text(
+        "import subprocess, sys\nsubprocess.run([sys.executable, 'child.py'], check=True)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "otel_genai", "run", "--record=run.jsonl", "--no-summary",
+         "--wrap=asyncio.events:new_event_loop=loop", "app.py"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr, done.returncode) == ("slept\n", "", 0)
+    _, line = (tmp_path / "run.jsonl").read_text().splitlines()  # the child's: nothing was called in the parent
+    assert json.loads(line)["request"]["operation"] == "loop"

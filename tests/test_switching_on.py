@@ -71,3 +71,14 @@ def test_the_environment_is_read_when_instrument_is_called(when: str) -> None:
     use = "import colorsys\nprint(colorsys.rgb_to_hsv(0, 0, 0))\n"
     program = change + SETUP + use if when == "before" else SETUP + change + use
     assert printed(program) == ("convert\n" if when == "before" else "") + "(0.0, 0.0, 0)\n"
+
+
+def test_a_library_that_we_need_ourselves_is_made_once() -> None:
+    program = (
+        "import os; os.environ['OTEL_GENAI_WRAP'] = 'asyncio.events:new_event_loop=loop'\n"
+        + SETUP
+        + "assert 'asyncio' not in before\n"
+        "import asyncio\n"
+        "print(asyncio.run(asyncio.sleep(0, 'slept')), asyncio.__spec__.origin == asyncio.__file__)\n"
+    )
+    assert printed(program) == "loop\nslept True\n"

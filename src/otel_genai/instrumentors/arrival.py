@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from importlib.abc import Loader
 from importlib.metadata import distribution
-from importlib.util import find_spec
+from importlib.util import find_spec, spec_from_loader
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -60,5 +61,28 @@ class _Watcher:
             return None
         self.leave()
         self._act()
-        # Searched anew, because finders have come and gone: the search that asked us does not see those that came.
-        return find_spec(name)
+        return found_since(name)
+
+
+def found_since(name: str) -> ModuleSpec | None:
+    """The answer of a finder that was asked for a top-level module and has imported other things first.
+
+    It is searched anew, because finders have come and gone, and the search that asked does not see those that came. Whoever
+    imports this very module along the way has made it: then it is that, and is not made a second time.
+    """
+    made = sys.modules.pop(name, None)
+    return find_spec(name) if made is None else spec_from_loader(name, _Made(made))
+
+
+class _Made(Loader):
+    """Loads a module that is there already."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module = module
+        self._spec = module.__spec__
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:  # noqa: ARG002  # the loaders' protocol
+        return self._module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._spec

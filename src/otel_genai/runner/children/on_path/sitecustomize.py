@@ -30,7 +30,10 @@ class FirstLibrary:
             return None
         sys.meta_path.remove(self)
         begin()
-        # Searched anew, because finders have come and gone: the search that asked us does not see those that came.
+        if name in sys.modules:
+            from otel_genai.instrumentors.arrival import found_since
+
+            return found_since(name)
         from importlib.util import find_spec
 
         return find_spec(name)
