@@ -9,7 +9,7 @@ OLDER_OPENAI := 1.40 2.54
 OLDER_TRANSFORMERS := 4.48
 PEERS := upstream openinference openllmetry openlit logfire
 OPENAI_TESTS := tests/test_openai_*.py tests/test_content.py tests/test_simulator.py
-TRANSFORMERS_TESTS := $(patsubst %,tests/test_transformers_%.py,generate streamers pipelines loading)
+TRANSFORMERS_TESTS := $(patsubst %,tests/test_transformers_%.py,generate streamers unnoticed pipelines loading)
 
 .PHONY: help demo test test-matrix test-engines test-interop check format docs bench bench-peers clean
 

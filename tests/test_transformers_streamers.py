@@ -15,21 +15,12 @@ from transformers import AsyncTextIteratorStreamer, TextIteratorStreamer, TextSt
 from captured import answered, content, said
 from openai_clients import attributes
 from recorded import PATIENCE_S, Recorded, attribute
-from transformer_models import HELLO, HELLO_TOKENS, SEA, asked, encoded, make, model, output, tokenizer
+from transformer_models import HELLO, HELLO_TOKENS, LIMITED, SEA, asked, encoded, make, model, output, tokenizer
 
 if TYPE_CHECKING:
     from otel_genai.operation import Operation
 
-STREAMED = {
-    "gen_ai.operation.name": "text_completion",
-    "gen_ai.provider.name": "huggingface",
-    "gen_ai.request.model": "tiny/llama",
-    "gen_ai.request.stream": True,
-    "gen_ai.request.max_tokens": 4,
-    "gen_ai.response.finish_reasons": ("length",),
-    "gen_ai.usage.input_tokens": HELLO_TOKENS,
-    "gen_ai.usage.output_tokens": 4,
-}
+STREAMED = LIMITED | {"gen_ai.request.stream": True}
 """Of a call that was given `HELLO` and came to its limit of four tokens."""
 
 

@@ -42,6 +42,19 @@ HELLO_TOKENS = 10
 SEA = "Tell me something about the sea"
 SEA_TOKENS = 6
 
+BASIC = {
+    "gen_ai.operation.name": "text_completion",
+    "gen_ai.provider.name": "huggingface",
+    "gen_ai.request.model": "tiny/llama",
+}
+LIMITED = BASIC | {
+    "gen_ai.request.max_tokens": 4,
+    "gen_ai.response.finish_reasons": ("length",),
+    "gen_ai.usage.input_tokens": HELLO_TOKENS,
+    "gen_ai.usage.output_tokens": 4,
+}
+"""What is reported of a call of the Llama that was given `asked()`."""
+
 
 @cache
 def tokenizer() -> Any:
