@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from otel_genai.operation import Operation
+    from otlp_receiver import Received
 
 
 @pytest.fixture
@@ -91,6 +92,25 @@ def model_server() -> Iterator[str]:
 
     with serve() as url:
         yield url
+
+
+@pytest.fixture
+def received() -> Iterator[Received]:
+    """A collector for programs that a test starts."""
+    from otlp_receiver import receiver
+
+    with receiver() as received:
+        yield received
+
+
+@pytest.fixture
+def variables(received: Received, model_server: str) -> dict[str, str]:
+    """Where the calls and the telemetry of such programs go."""
+    return {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint,
+        "OPENAI_BASE_URL": model_server,
+        "OPENAI_API_KEY": "unused",
+    }
 
 
 @pytest.fixture

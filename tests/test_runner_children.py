@@ -14,10 +14,9 @@ import pytest
 
 from launched import ENVIRONMENT, PATIENCE_S, PYTHON, RUN, SUMMARISED_RUN, outcome, signalled
 from otel_genai.runner import children
-from otlp_receiver import Received, receiver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from otlp_receiver import Received
 
 FOLDER = Path(children.__file__).with_name("on_path")
 
@@ -28,22 +27,6 @@ def call(n=0):
         client.chat.completions.create(model="sim-small", messages=[{"role": "user", "content": "hello"}])
     return n
 """
-
-
-@pytest.fixture
-def received() -> Iterator[Received]:
-    with receiver() as received:
-        yield received
-
-
-@pytest.fixture
-def variables(received: Received, model_server: str) -> dict[str, str]:
-    """Where calls and spans go."""
-    return {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint,
-        "OPENAI_BASE_URL": model_server,
-        "OPENAI_API_KEY": "unused",
-    }
 
 
 def names(received: Received) -> list[str]:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from launched import PYTHON, RUN, outcome
-from otlp_receiver import Received, receiver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from otlp_receiver import Received
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
@@ -26,18 +26,10 @@ def call():
 
 
 @pytest.fixture
-def received() -> Iterator[Received]:
-    with receiver() as received:
-        yield received
-
-
-@pytest.fixture
-def variables(received: Received, model_server: str) -> dict[str, str]:
+def variables(variables: dict[str, str]) -> dict[str, str]:
     """Where calls and spans go, and the trace that the program is started within."""
     return {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint,
-        "OPENAI_BASE_URL": model_server,
-        "OPENAI_API_KEY": "unused",
+        **variables,
         "TRACEPARENT": TRACEPARENT,
         "TRACESTATE": "vendor=1",
     }
