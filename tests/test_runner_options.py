@@ -166,3 +166,13 @@ def test_a_file_that_cannot_be_written_is_one_line_before_the_run(
     done = outcome((*SUMMARISED_RUN, *options), "-c", "print('must not run')", cwd=tmp_path, **variables)
     assert done == (2, "", f"otel-genai run: {sentence.format(tmp=tmp_path)}\n")
     assert (tmp_path / "app.py").read_text() == CALLS
+
+
+@pytest.mark.parametrize("function", ["json.dumps", "json:dumps=a,b", ":dumps"])
+def test_a_function_that_is_not_understood_is_one_line_before_the_run(function: str, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("print('ran')\n")
+    assert outcome((*RUN, "--wrap", function), "app.py", cwd=tmp_path) == (
+        2,
+        "",
+        f"otel-genai run: --wrap: {function!r} is not understood. Use: package.module:Class.method[=name]\n",
+    )

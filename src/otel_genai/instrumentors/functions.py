@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("otel_genai")
 
 _DOTTED: Final = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
-_FUNCTION: Final = re.compile(rf"(?P<module>{_DOTTED}):(?P<target>{_DOTTED})(?:=(?P<name>.*\S))?")
+_FUNCTION: Final = re.compile(rf"(?P<module>{_DOTTED}):(?P<target>{_DOTTED})(?:=(?P<name>[^,]*[^,\s]))?")
 
 
 def patch(specification: str) -> Patch:

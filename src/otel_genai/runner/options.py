@@ -9,6 +9,9 @@ from typing import Final, NamedTuple
 
 from otel_genai.runner.target import CannotRunError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 _CAPTURE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 _RECORD: Final = "OTEL_GENAI_RECORD_FILE"
 _SERVICE: Final = "OTEL_SERVICE_NAME"
@@ -41,6 +44,7 @@ class Options(NamedTuple):
         if self.service_name:
             os.environ[_SERVICE] = self.service_name
         if self.wrap:
+            _check_readable(self.wrap)
             os.environ[_WRAP] = ",".join(filter(None, [os.environ.get(_WRAP, ""), *self.wrap]))
         # A variable that says where content is to go is more exact than we are.
         if self.capture_content and os.environ.get(_CAPTURE, "").strip().lower() in {"", "false", "no_content"}:
@@ -62,6 +66,16 @@ class Options(NamedTuple):
             return None
         named = os.environ.get(_RECORD)
         return Path(named).absolute() if named else scratch / "run.jsonl"
+
+
+def _check_readable(functions: Iterable[str]) -> None:
+    from otel_genai.instrumentors.functions import patch
+
+    for function in functions:
+        try:
+            patch(function)
+        except ValueError as error:
+            raise CannotRunError(f"--wrap: {error}") from None
 
 
 def _check_writable(file: Path) -> None:
