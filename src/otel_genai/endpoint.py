@@ -93,6 +93,12 @@ class Unstreamed(Fold):
         return Response()
 
 
+def _unread(result: Any, content: bool) -> Response:  # noqa: ARG001
+    from otel_genai.operation import Response
+
+    return Response()
+
+
 def _nothing(arguments: Arguments) -> Prompt:  # noqa: ARG001
     from otel_genai.operation import Prompt
 
@@ -122,7 +128,7 @@ class Endpoint:
     default: Request
     """What is reported if `request` cannot read the arguments."""
     request: Callable[[Arguments], Request]
-    response: Callable[[Any, bool], Response]
+    response: Callable[[Any, bool], Response] = _unread
     """(result, with content) → response."""
     failure: Callable[[BaseException, bool], Failure | None]
     """(error, with content) → failure; `None` if that is how the library stops because its caller wants no more.

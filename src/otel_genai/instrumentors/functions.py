@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from otel_genai.endpoint import Endpoint, Patch
 from otel_genai.instrumentors.instrumentor import Instrumentor
-from otel_genai.operation import Failure, Request, Response, Side
+from otel_genai.operation import Failure, Request, Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,6 @@ def patch(specification: str) -> Patch:
     endpoint = Endpoint(
         default=request,
         request=lambda arguments: request,  # noqa: ARG005  # what is passed is nobody's business
-        response=lambda result, content: Response(),  # noqa: ARG005
         failure=lambda error, content: Failure.of(error, message=str(error) if content else None),
     )
     return Patch(module=module, target=target, endpoint=endpoint, awaits=None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from otel_genai.config import Config
     from otel_genai.endpoint import Row
     from otel_genai.telemetry.telemetry import Telemetry
-
-_logger = logging.getLogger("otel_genai")
 
 _RECORDER: Final = "otel_genai.recording.recorder"
 _RECORDING: Final = Guard("operations are not recorded to a file")

@@ -192,15 +192,10 @@ def _key(router: Any, request_id: str) -> Hashable:
     return weakref.ref(router), request_id.partition(_CHILD)[0]
 
 
-def _unread(result: Any, content: bool) -> Response:  # noqa: ARG001
-    return Response()
-
-
 ADD_REQUEST: Final = Endpoint(
     default=_DEFAULT,
     request=batched_request,
     prompt=batched_prompt,
-    response=_unread,
     failure=generate_failure,
     account=Batched,
     key=added,

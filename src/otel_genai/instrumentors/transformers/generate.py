@@ -219,15 +219,10 @@ def generate_failure(error: BaseException, content: bool) -> Failure | None:
     return Failure.of(error, *details, message=str(error) if content else None)
 
 
-def _unread(result: Any, content: bool) -> Response:  # noqa: ARG001
-    return Response()
-
-
 GENERATE: Final = Endpoint(
     default=Request(operation=gen_ai.TEXT_COMPLETION, provider=HUGGING_FACE, side=Side.INTERNAL),
     request=generate_request,
     prompt=generate_prompt,
-    response=_unread,
     failure=generate_failure,
     tap=generate_tap,
     origin=_streamer,

@@ -90,10 +90,6 @@ def nothing(result: Any) -> Facts:  # noqa: ARG001
     return {}
 
 
-def _unread(result: Any, content: bool) -> Response:  # noqa: ARG001
-    return Response()
-
-
 def _loading(operation: str, name: Callable[[Arguments], str | None], loaded: Callable[[Any], Facts]) -> Endpoint:
     default = Request(operation=operation, provider=HUGGING_FACE, side=Side.INTERNAL)
 
@@ -103,7 +99,6 @@ def _loading(operation: str, name: Callable[[Arguments], str | None], loaded: Ca
     return Endpoint(
         default=default,
         request=lambda arguments: default._replace(model=name(arguments)),
-        response=_unread,
         failure=generate_failure,
         tap=tap,
     )

@@ -101,15 +101,10 @@ def pipeline_tap(arguments: Arguments, content: bool, tee: Tee) -> tuple[Argumen
     return arguments, _Run(getattr(pipeline, "task", None))
 
 
-def _unread(result: Any, content: bool) -> Response:  # noqa: ARG001
-    return Response()
-
-
 CALL: Final = Endpoint(
     default=Request(operation=otel_genai.PIPELINE, provider=HUGGING_FACE, side=Side.INTERNAL),
     request=pipeline_request,
     prompt=pipeline_prompt,
-    response=_unread,
     failure=generate_failure,
     tap=pipeline_tap,
     inference=pipeline_inference,
