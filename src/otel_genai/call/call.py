@@ -168,6 +168,23 @@ class Call:
         else:
             self.fail(error)
 
+    def resume(self) -> Token[Context]:
+        """Enter the call again for its next chunk: as `with call:` does, at half the price. `pause` takes the token."""
+        self._asked_at = perf_counter()
+        return otel_context.attach(self._context)
+
+    def pause(self, token: Token[Context], error: BaseException | None = None) -> None:
+        """Leave the call until its next chunk; or for good, if `error` came instead of one."""
+        if error is None:
+            otel_context.detach(token)
+            return
+        if self.is_current():  # otherwise a coroutine that nobody awaits any more is being closed, somewhere else
+            otel_context.detach(token)
+        if isinstance(error, StopIteration | StopAsyncIteration):
+            self.finish()
+        else:
+            self.fail(error)
+
     def is_current(self) -> bool:
         """Whether the code that asks runs inside of this call, and not in the application."""
         return otel_context.get_current() is self._context

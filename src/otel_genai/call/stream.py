@@ -144,10 +144,17 @@ class _Followed(_Closable):
 
 
 def _step(advance: Callable[[], Any], call: Call, hear: Callable[[Any], None]) -> Callable[[], Any]:
+    resume, pause = call.resume, call.pause
+
     def step() -> Any:
-        with call:
+        token = resume()
+        try:
             chunk = advance()
-            hear(chunk)
+        except BaseException as error:
+            pause(token, error)
+            raise
+        pause(token)
+        hear(chunk)
         return chunk
 
     return step
@@ -156,10 +163,17 @@ def _step(advance: Callable[[], Any], call: Call, hear: Callable[[Any], None]) -
 def _awaited_step(
     advance: Callable[[], Awaitable[Any]], call: Call, hear: Callable[[Any], None]
 ) -> Callable[[], Coroutine[Any, Any, Any]]:
+    resume, pause = call.resume, call.pause
+
     async def step() -> Any:
-        with call:
+        token = resume()
+        try:
             chunk = await advance()
-            hear(chunk)
+        except BaseException as error:
+            pause(token, error)
+            raise
+        pause(token)
+        hear(chunk)
         return chunk
 
     return step
