@@ -25,10 +25,13 @@ from otel_genai.guard import Guard
 from otel_genai.instrumentors.openai import OpenAIInstrumentor, server
 from otel_genai.semconv import gen_ai, general, openai, otel_genai
 from otel_genai.semconv.metrics import (
+    BATCH_BUCKETS,
     DURATION_BUCKETS,
+    ENGINE_LOAD,
     FIRST_TOKEN_BUCKETS,
     LATEST,
     OUTPUT_TOKEN_BUCKETS,
+    PHASE_BUCKETS,
     TOKEN_BUCKETS,
     V1_41,
 )
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from maximal import Surface
-    from otel_genai.semconv.metrics import Metric, Vintage
+    from otel_genai.semconv.metrics import LoadMetric, Metric, Vintage
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
 
@@ -165,6 +168,10 @@ ARGUMENTS: Final = {
     "completion_hook": (
         "the hook that the environment names",
         "An object with the `on_completion` of `opentelemetry-util-genai`, given every prompt and answer.",
+    ),
+    "engine_stats": (
+        "what the environment says",
+        "`True` has an engine keep statistics even if the program has left them off, `False` leaves that to the program.",
     ),
 }
 """Argument of `instrument()` → its default, and what it does."""
@@ -397,17 +404,32 @@ def _metrics(vintage: Vintage) -> Iterator[str]:
 
 
 def _server_metrics() -> Iterator[str]:
-    def row(metric: Metric) -> Iterator[str]:
+    return _plain_metrics(row for row in V1_41.metrics if row.served and row.name.startswith("gen_ai."))
+
+
+def _engine_metrics() -> Iterator[str]:
+    durations = (row for row in V1_41.metrics if row.served and not row.name.startswith("gen_ai."))
+    return _plain_metrics([*ENGINE_LOAD, *durations])
+
+
+def _plain_metrics(metrics: Iterable[Metric | LoadMetric]) -> Iterator[str]:
+    letters = {
+        (): "",
+        BATCH_BUCKETS: "B",
+        DURATION_BUCKETS: "D",
+        FIRST_TOKEN_BUCKETS: "F",
+        OUTPUT_TOKEN_BUCKETS: "P",
+        PHASE_BUCKETS: "E",
+    }
+
+    def row(metric: Metric | LoadMetric) -> Iterator[str]:
         yield f"`{metric.name}`"
         yield metric.description
         yield metric.kind.value
         yield f"`{metric.unit}`"
-        yield {DURATION_BUCKETS: "D", FIRST_TOKEN_BUCKETS: "F", OUTPUT_TOKEN_BUCKETS: "P"}[metric.buckets]
+        yield letters[metric.buckets]
 
-    return _table(
-        ("Metric", "Meaning", "Instrument", "Unit", "Buckets"),
-        (row(metric) for metric in V1_41.metrics if metric.served),
-    )
+    return _table(("Metric", "Meaning", "Instrument", "Unit", "Buckets"), map(row, metrics))
 
 
 def _common_metric_attributes() -> frozenset[str]:
@@ -450,8 +472,10 @@ def _events() -> Iterator[str]:
 def _buckets() -> Iterator[str]:
     yield f"- Common attributes: {_code(sorted(_common_metric_attributes()))}, as far as they are known."
     yield f"- Buckets D, in seconds: {', '.join(f'{bound:g}' for bound in DURATION_BUCKETS)}."
+    yield f"- Buckets E, in seconds: {', '.join(f'{bound:g}' for bound in PHASE_BUCKETS)}."
     yield f"- Buckets F, in seconds: {', '.join(f'{bound:g}' for bound in FIRST_TOKEN_BUCKETS)}."
     yield f"- Buckets P, in seconds: {', '.join(f'{bound:g}' for bound in OUTPUT_TOKEN_BUCKETS)}."
+    yield f"- Buckets B, in tokens: {', '.join(str(bound) for bound in BATCH_BUCKETS)}."
     yield f"- Buckets T, in tokens: {', '.join(str(bound) for bound in TOKEN_BUCKETS)}."
 
 
@@ -495,6 +519,7 @@ TABLES: Final[Mapping[str, Callable[[], Iterator[str]]]] = {
     "metrics of v1.41": lambda: _metrics(V1_41),
     "metrics of the latest": lambda: _metrics(LATEST),
     "metrics of servers": _server_metrics,
+    "metrics of engines": _engine_metrics,
     "buckets": _buckets,
     "schemas": _vintage_urls,
     "events": _events,

@@ -96,6 +96,7 @@ def test_opentelemetry_is_known_in_few_rooms() -> None:
         "telemetry.telemetry",
         "telemetry.observers",
         "call.call",
+        "call.native",
         "call.propagation",
         "instrumentors",
         "instrumentors.instrumentor",
@@ -174,6 +175,7 @@ def test_only_the_guard_swallows() -> None:
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"})
         and not _asks_the_guard(node)
+        and ast.unparse(node.body[-1]) != "raise"
     }
     assert within(broad, *AROUND) == set()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import sys
 import threading
@@ -14,6 +15,7 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
@@ -53,16 +55,28 @@ def serving_library() -> types.ModuleType:
             thread.join()
 
     async def answer(request: Request) -> PlainTextResponse:
+        if "refused" in request.query_params:
+            raise HTTPException(int(request.query_params["refused"]), "Zanzibar is not served")
+        if "cancelled" in request.query_params:
+            raise asyncio.CancelledError
+        if "broken" in request.query_params:
+            raise ZeroDivisionError
         worker = module.Worker()
         for _ in range(int(request.query_params.get("times", "1"))):
             with module.step():
                 worker.submit(module.Model().generate)
-        return PlainTextResponse("answer")
+        return PlainTextResponse("answer", int(request.query_params.get("status", "200")))
 
     def build() -> Starlette:
+        return unbuilt()
+
+    def unbuilt() -> Starlette:
         return Starlette(routes=[Route(path, answer) for path in ("/chat", "/other")])
 
-    module.__dict__.update(Model=Model, Worker=Worker, build=build, step=nullcontext)
+    def serve(app: Starlette) -> None:
+        pass
+
+    module.__dict__.update(Model=Model, Worker=Worker, build=build, unbuilt=unbuilt, serve=serve, step=nullcontext)
     return module
 
 
@@ -82,13 +96,19 @@ def app(recorded: Recorded) -> Iterator[Any]:
     patches = Patches(
         [
             Patch(module="toy_library", target="Model.generate", endpoint=INFERENCE),
-            Application(module="toy_library", target="build", operations={"/chat": "chat"}),
+            Application(module="toy_library", target="build", operations={"/chat": "chat"}, provider="toy"),
+            # The same once more.
+            Application(
+                module="toy_library", target="serve", operations={"/chat": "chat"}, provider="toy", is_given=True
+            ),
             Handoff(module="toy_library", target="Worker.submit"),
         ],
         lambda: telemetry,
     )
     patches.apply()
-    yield module.build()
+    app = module.build()
+    module.serve(app)
+    yield app
     patches.revert()
     del sys.modules["toy_library"]
 
@@ -123,6 +143,23 @@ async def test_an_inference_for_a_request_is_its_span_in_the_callers_trace(app: 
     assert attribute(span, "gen_ai.operation.name") == "chat"
     assert span.parent is not None
     assert (span.parent.trace_id, span.parent.span_id, span.parent.is_remote) == (TRACE_ID, CALLER_ID, True)
+
+
+async def test_an_application_that_was_built_unseen_is_seen_when_it_is_served(app: Any, recorded: Recorded) -> None:
+    library = sys.modules["toy_library"]
+    unseen = library.unbuilt()
+    library.serve(unseen)
+    assert await get(unseen, "/chat") == 200
+    assert recorded.span().kind is SpanKind.SERVER
+
+
+async def test_an_application_that_takes_no_more_middleware_is_seen_all_the_same(app: Any, recorded: Recorded) -> None:
+    library = sys.modules["toy_library"]
+    started = library.unbuilt()
+    started.middleware_stack = started.build_middleware_stack()
+    library.serve(started)
+    assert await get(started, "/chat") == 200
+    assert recorded.span().kind is SpanKind.SERVER
 
 
 async def test_what_is_served_has_the_metrics_of_a_server_alone(app: Any, recorded: Recorded) -> None:
@@ -182,6 +219,53 @@ async def test_what_comes_to_other_places_is_no_request_for_the_model(app: Any, 
     assert await get(app, "/other") == 200
     span = recorded.span()
     assert (span.kind, span.parent) == (SpanKind.INTERNAL, None)
+
+
+async def test_a_request_that_is_refused_before_any_inference_is_a_span_all_the_same(
+    app: Any, recorded: Recorded
+) -> None:
+    assert await get(app, "/chat", query="refused=400") == 400
+    span = recorded.span()
+    assert (span.name, span.kind) == ("chat", SpanKind.SERVER)
+    assert span.attributes == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "toy",
+        "error.type": "400",
+    }
+    assert (span.status.status_code, span.status.description) == (trace.StatusCode.ERROR, "HTTP 400")
+    assert span.parent is not None
+    assert span.parent.span_id == CALLER_ID
+    assert set(recorded.metrics()) == {"gen_ai.server.request.duration"}
+
+
+async def test_an_application_that_breaks_before_any_inference_is_an_error_of_the_request(
+    app: Any, recorded: Recorded
+) -> None:
+    with pytest.raises(ZeroDivisionError):
+        await get(app, "/chat", query="broken")
+    span = recorded.span()
+    assert (span.kind, attribute(span, "error.type")) == (SpanKind.SERVER, "ZeroDivisionError")
+
+
+async def test_a_client_that_has_gone_before_any_inference_is_not_reported(app: Any, recorded: Recorded) -> None:
+    with pytest.raises(asyncio.CancelledError):
+        await get(app, "/chat", query="cancelled")
+    recorded.spans(0)
+
+
+async def test_what_is_refused_after_an_inference_is_that_ones_story(app: Any, recorded: Recorded) -> None:
+    assert await get(app, "/chat", query="status=500") == 500
+    assert recorded.span().status.is_unset
+
+
+async def test_a_refusal_at_other_places_is_no_request_for_the_model(app: Any, recorded: Recorded) -> None:
+    assert await get(app, "/other", query="refused=400") == 400
+    recorded.spans(0)
+
+
+async def test_an_answer_without_an_inference_that_is_no_refusal_is_not_reported(app: Any, recorded: Recorded) -> None:
+    assert await get(app, "/chat", query="times=0") == 200
+    recorded.spans(0)
 
 
 async def test_nothing_of_a_request_is_current_after_it(app: Any, recorded: Recorded) -> None:

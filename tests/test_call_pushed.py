@@ -218,6 +218,7 @@ def test_a_call_with_a_span_around_it_belongs_to_that(pushing: Any, recorded: Re
                 "gen_ai.server.request.duration",
                 "gen_ai.server.time_to_first_token",
                 "gen_ai.server.time_per_output_token",
+                "otel_genai.engine.queue.duration",
             },
         ),
         (
@@ -226,6 +227,7 @@ def test_a_call_with_a_span_around_it_belongs_to_that(pushing: Any, recorded: Re
                 "gen_ai.server.request.duration",
                 "gen_ai.server.time_to_first_token",
                 "gen_ai.server.time_per_output_token",
+                "otel_genai.engine.queue.duration",
             },
         ),
     ],

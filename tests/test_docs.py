@@ -17,7 +17,7 @@ from otel_genai.endpoint import Patch
 from otel_genai.instrumentors import wishes
 from otel_genai.instrumentors.openai import OpenAIInstrumentor
 from otel_genai.semconv import gen_ai, general, openai, otel_genai
-from otel_genai.semconv.metrics import LATEST, V1_41
+from otel_genai.semconv.metrics import ENGINE_LOAD, LATEST, V1_41
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -70,6 +70,7 @@ def test_every_name_of_the_conventions_is_documented() -> None:
 
 def test_every_metric_is_documented() -> None:
     names = {metric.name for vintage in (V1_41, LATEST) for metric in vintage.metrics}
+    names |= {metric.name for metric in ENGINE_LOAD}
     assert [name for name in sorted(names) if f"| `{name}` |" not in page("telemetry.md")] == []
 
 

@@ -303,3 +303,32 @@ def test_a_child_that_has_a_provider_already_keeps_it(model_server: str, tmp_pat
         )
     assert done == (0, f"{['chat sim-small']} [] {METRICS}\n", "")
     assert received.spans == []
+
+
+SEEDED = """\
+import random
+from opentelemetry import trace
+def ids():
+    random.seed(1)
+    context = trace.get_tracer("app").start_span("work").get_span_context()
+    return context.trace_id, context.span_id, random.random()
+(*first, value), (*second, _) = ids(), ids()
+print(value, {*first} & {*second}, 0 in first)
+"""
+
+
+def test_a_program_that_seeds_its_random_numbers_gets_the_same_ones_and_no_span_twice(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(SEEDED)
+    assert outcome(RUN, "app.py", cwd=tmp_path) == (0, "0.13436424411240122 set() False\n", "")
+
+
+@pytest.mark.parametrize(("setting", "gives_way"), [({}, True), ({"OTEL_TRACES_EXPORTER": "console"}, False)])
+def test_our_provider_stays_in_charge_if_a_library_would_set_its_own_unless_it_sends_nothing(
+    setting: dict[str, str], gives_way: bool, tmp_path: Path
+) -> None:
+    """Where an argument names an endpoint, vLLM sets one."""
+    (tmp_path / "app.py").write_text(
+        "import openai\nfrom opentelemetry import trace\n"
+        "print(hasattr(trace.get_tracer_provider(), 'otel_genai_gives_way'))\n"
+    )
+    assert outcome(RUN, "app.py", cwd=tmp_path, **setting) == (0, f"{gives_way}\n", "")

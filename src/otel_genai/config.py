@@ -80,6 +80,24 @@ PHASE_SPANS: Final = Setting(
     "false",
     "Whether phases that an engine tells of (`queue`, `prefill`, `decode`) are spans beneath the operation's. Those of loading always are.",
 )
+ENGINE_STATS: Final = Setting(
+    "OTEL_GENAI_ENGINE_STATS",
+    "true | false",
+    "false",
+    "Whether an engine keeps statistics even if its program has left them off, as vLLM's offline default is: they tell its load.",
+)
+VLLM_NATIVE_SPANS: Final = Setting(
+    "OTEL_GENAI_VLLM_NATIVE_SPANS",
+    "true | false",
+    "false",
+    "Whether vLLM's own span of each request (`llm_request`, with `--otlp-traces-endpoint`) is made beside ours.",
+)
+VLLM_PLUGIN: Final = Setting(
+    "OTEL_GENAI_VLLM_PLUGIN",
+    "true | false",
+    "false",
+    "Whether a vLLM that was started without us is instrumented by its plug-in; where nobody has set an SDK up, as under `otel-genai run`.",
+)
 PROPAGATE: Final = Setting(
     "OTEL_GENAI_PROPAGATE_CONTEXT",
     "true | false",
@@ -112,6 +130,9 @@ SETTINGS: Final = (
     STABILITY,
     CHUNK_METRICS,
     PHASE_SPANS,
+    ENGINE_STATS,
+    VLLM_NATIVE_SPANS,
+    VLLM_PLUGIN,
     PROVIDER_NAMES,
     PROPAGATE,
     RECORD_FILE,
@@ -142,6 +163,10 @@ class Config:
     vintages: tuple[Vintage, ...] = (V1_41,)
     chunk_metrics: bool = True
     phase_spans: bool = False
+    engine_stats: bool = False
+    """Whether engines keep statistics whose program has left them off."""
+    native_spans: bool = False
+    """Whether a library's own span of a request is made beside ours."""
     propagate: bool = True
     provider: str | None = None
     """Name of every server's provider, whatever its address."""
@@ -173,6 +198,7 @@ class Config:
         provider: str | None = None,
         redact: Callable[[str], str] | None = None,
         completion_hook: CompletionHook | None = None,
+        engine_stats: bool | None = None,
     ) -> Config:
         """The settings that the variables in `SETTINGS` and the arguments ask for; arguments win.
 
@@ -182,6 +208,8 @@ class Config:
             raise ValueError("redact= takes a function from text to text")
         if completion_hook is not None and not hasattr(completion_hook, "on_completion"):
             raise ValueError("completion_hook= takes an object with a method on_completion")
+        if engine_stats not in {None, True, False}:
+            raise ValueError("engine_stats= takes True or False")
         hook_name = environ.get(COMPLETION_HOOK.variable, "").strip()
         if completion_hook is not None or hook_name:
             from otel_genai.telemetry import completion_hook as hooks
@@ -201,6 +229,8 @@ class Config:
             vintages=_vintages(environ.get(STABILITY.variable, "")),
             chunk_metrics=_choice(environ, CHUNK_METRICS, _BOOLEANS, True),
             phase_spans=_choice(environ, PHASE_SPANS, _BOOLEANS, False),
+            engine_stats=_choice(environ, ENGINE_STATS, _BOOLEANS, False) if engine_stats is None else engine_stats,
+            native_spans=_choice(environ, VLLM_NATIVE_SPANS, _BOOLEANS, False),
             propagate=_choice(environ, PROPAGATE, _BOOLEANS, True),
             provider=provider,
             provider_names=_provider_names(environ),
@@ -210,6 +240,11 @@ class Config:
             redact=redact,
             completion_hook=completion_hook,
         )
+
+
+def vllm_plugin_is_wanted(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether vLLM's plug-in is switched on: nothing else is, without somebody's call."""
+    return _choice(environ, VLLM_PLUGIN, _BOOLEANS, False)
 
 
 def _choice(environ: Mapping[str, str], setting: Setting, choices: Mapping[str, _Value], default: _Value) -> _Value:

@@ -335,3 +335,33 @@ class Operation(NamedTuple):
     """`None` if it succeeded, and also if the caller stopped it early: that is not an error."""
     unfinished: bool = False
     """Whether the process came to its end first, so that nobody knows how it would have ended."""
+
+
+# ── an engine ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class EngineLoad(NamedTuple):
+    """How busy an engine is, as it tells of itself, after a step or whenever it likes.
+
+    A state that is `None` is not told this time: what was told last holds. What is counted is counted since the report before.
+    """
+
+    provider: str
+    """As `Request.provider`."""
+    model: str | None
+    """As its users call it."""
+    engine_index: int = 0
+    """Which of the engines behind one model, where there are several."""
+    running: int | None = None
+    """Requests that it works on now."""
+    waiting: int | None = None
+    """Requests that wait for it now, for whatever reason."""
+    kv_cache_utilization: float | None = None
+    """Share of the KV cache that is in use now, 0 to 1."""
+    batch_tokens: int | None = None
+    """Tokens computed in the step that is reported, of prompts and answers; `None` if none is."""
+    preemptions: int = 0
+    prefix_cache_queries: int = 0
+    """Prompt tokens looked up."""
+    prefix_cache_hits: int = 0
+    """Prompt tokens found."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from engines.tiny_model import make_tiny_model
+from engines.vllm_in_process import make_async_llm, make_llm
 from engines.vllm_server import VllmServer, serving
 
 if TYPE_CHECKING:
@@ -29,3 +30,21 @@ def vllm_server(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     """The real vLLM, serving the tiny model."""
     with serving(tiny_model, tmp_path_factory.mktemp("vllm")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def llm(tiny_model: Path) -> Any:
+    """VLLM in this process, with statistics."""
+    return make_llm(tiny_model)
+
+
+@pytest.fixture(scope="session")
+def silent_llm(tiny_model: Path) -> Any:
+    """VLLM in this process, without statistics: its own default."""
+    return make_llm(tiny_model, disable_log_stats=True)
+
+
+@pytest.fixture(scope="session")
+def async_llm(tiny_model: Path) -> Any:
+    """VLLM's asynchronous engine in this process. It belongs to the session's event loop."""
+    return make_async_llm(tiny_model)

@@ -15,10 +15,11 @@ from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 MODEL: Final = "tiny"
+MODULE: Final = ("-m", "vllm.entrypoints.openai.api_server")
 _ADDRESS: Final = "127.0.0.1"
 _READY_WITHIN: Final = 240.0  # seconds; 17 on an idle machine with two cores, and test machines are seldom idle
 _COUNTED_WITHIN: Final = 30.0
@@ -61,6 +62,15 @@ class VllmServer:
         due = before["vllm:request_success_total"] + requests
         return self._samples_when(lambda samples: samples["vllm:request_success_total"] >= due) - before
 
+    def histograms(self) -> dict[str, tuple[int, float]]:
+        """Name → how often, and the sum, of every `vllm:…` histogram, over all labels."""
+        told = {name: value for name, value in self._figures() if name.endswith(("_count", "_sum"))}
+        return {
+            name.removesuffix("_count"): (int(value), told[f"{name.removesuffix('_count')}_sum"])
+            for name, value in told.items()
+            if name.endswith("_count")
+        }
+
     def _samples_when(self, condition: Callable[[Counter[str]], bool]) -> Counter[str]:
         deadline = time.monotonic() + _COUNTED_WITHIN
         while not condition(samples := self._samples()):
@@ -69,29 +79,56 @@ class VllmServer:
         return samples
 
     def _samples(self) -> Counter[str]:
+        samples: Counter[str] = Counter()
+        for name, value in self._figures():
+            if name.endswith(("_total", ":num_requests_running")):
+                samples[name] += int(value)
+        return samples
+
+    def _figures(self) -> Iterator[tuple[str, float]]:
         status, text = _get(self.port, "/metrics")
         assert status == 200, text
-        samples: Counter[str] = Counter()
         for line in text.splitlines():
             sample, _, value = line.rpartition(" ")
             name = sample.partition("{")[0]
-            if name.startswith("vllm:") and name.endswith(("_total", ":num_requests_running")):
-                samples[name] += int(float(value))
-        return samples
+            if name.startswith("vllm:"):
+                yield name, float(value)
 
 
 @contextmanager
-def serving(model: Path, folder: Path) -> Iterator[VllmServer]:
+def serving(
+    model: Path,
+    folder: Path,
+    *,
+    command: tuple[str, ...] = (sys.executable, *MODULE),
+    options: tuple[str, ...] = (),
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[VllmServer]:
     """A server for `model`, ready when the block is entered and gone when it is left; `folder` takes its log and caches."""
     port = _free_port()
     log = folder / "vllm.log"
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model)]
-    command += ["--served-model-name", MODEL, "--host", _ADDRESS, "--port", str(port), *_OPTIONS]
+    arguments = [
+        "--model",
+        str(model),
+        "--served-model-name",
+        MODEL,
+        "--host",
+        _ADDRESS,
+        "--port",
+        str(port),
+        *_OPTIONS,
+        *options,
+    ]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "VLLM_"))}
-    environment = inherited | _ENVIRONMENT | {"VLLM_CACHE_ROOT": str(folder / "cache")}
+    environment = inherited | _ENVIRONMENT | {"VLLM_CACHE_ROOT": str(folder / "cache")} | {**(variables or {})}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            [*command, *arguments],
+            cwd=folder,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     try:
         _await_health(process, port, log)

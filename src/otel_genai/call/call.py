@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import context as otel_context
 
 from otel_genai.call import propagation, raw, stream
+from otel_genai.call.occasion import occasion
 from otel_genai.guard import Guard
 from otel_genai.operation import Failure, Operation, Response, Side, Timing
-from otel_genai.semconv import gen_ai
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from otel_genai.endpoint import Account, Arguments, Endpoint, Fold, Pushed, Tap
     from otel_genai.operation import Prompt
     from otel_genai.telemetry.telemetry import Telemetry
+
+    Since = tuple[int, float, Context | None]
 
 _BEGINNING: Final = Guard("a call is not reported")
 _READING_REQUEST: Final = Guard("a span lacks what was asked for")
@@ -84,18 +86,21 @@ class Call:
         "_with_content",
     )
 
-    def __init__(self, telemetry: Telemetry, endpoint: Endpoint, arguments: Arguments) -> None:
-        self._began_ns = time_ns()
-        self._started = perf_counter()
+    def __init__(
+        self, telemetry: Telemetry, endpoint: Endpoint, arguments: Arguments, since: Since | None = None
+    ) -> None:
+        self._began_ns, self._started, within = since or (time_ns(), perf_counter(), None)
         self._telemetry = telemetry
         self._endpoint = endpoint
         self._request = endpoint.default
         with _READING_REQUEST:
             self._request = telemetry.addressed(endpoint.request(arguments))
         inference: str | None = None
-        within: Context | None = None
-        if self._request.side is Side.INTERNAL:
-            inference, within = self._occasion(arguments)
+        if since is None and self._request.side is Side.INTERNAL:
+            with _READING_REQUEST:
+                self._request, inference, within, arrival = occasion(endpoint, self._request, arguments)
+                if arrival is not None:
+                    self._began_ns, self._started = arrival.began_ns, arrival.started
         if within is None and endpoint.origin is not None:
             with _FINDING_ORIGIN:
                 within = propagation.maker(endpoint.origin(arguments))
@@ -124,28 +129,17 @@ class Call:
             _exits_awaited.add(telemetry)
         _open.add(self)
 
-    def _occasion(self, arguments: Arguments) -> tuple[str | None, Context | None]:
-        # An engine is given token ids. What they are for, and who waits for them since when, is known further up:
-        # gives what an inference beneath this call is, if it is this call that knows, and the context that it belongs to.
-        if self._request.operation not in gen_ai.INFERENCE:
-            with _READING_REQUEST:
-                return self._endpoint.inference(arguments), None
-            return None, None
-        above, arrival = propagation.underway(), propagation.arrival()
-        if above is not None and above.inference is not None:
-            self._request = self._request._replace(operation=above.inference)
-        elif arrival is not None and not arrival.taken():
-            self._began_ns, self._started = arrival.began_ns, arrival.started
-            self._request = arrival.served(self._request)
-            return None, arrival.within
-        return None, None
-
     @classmethod
-    def begin(cls, telemetry: Telemetry, endpoint: Endpoint, arguments: Arguments) -> Call | None:
-        """A call, or `None` if none is to be reported: suppressed, or inside an operation of the same name already."""
+    def begin(
+        cls, telemetry: Telemetry, endpoint: Endpoint, arguments: Arguments, since: Since | None = None
+    ) -> Call | None:
+        """A call, or `None` if none is to be reported: suppressed, or inside an operation of the same name already.
+
+        One that began earlier says `since` when: on the wall (nanoseconds), on the clock of all calls, and in which context.
+        """
         with _BEGINNING:
             if not telemetry.closed and propagation.is_wanted(endpoint.default.subject):
-                return cls(telemetry, endpoint, arguments)
+                return cls(telemetry, endpoint, arguments, since)
         return None
 
     def __enter__(self) -> None:
@@ -220,6 +214,17 @@ class Call:
             self._fold = self._account = account(arguments, self._with_content)
         self._asked, self._chunks = array("d"), array("d")
         self._streaming = True
+
+    def learn(self, word: Any) -> None:
+        """Take note of what the library says of a call that is expected, which is no chunk of its answer."""
+        with _READING_CHUNK:
+            if self._account is not None:
+                self._account.add(word)
+
+    @property
+    def account(self) -> Account | None:
+        """What gathers word of a call that is expected."""
+        return self._account
 
     def is_over(self) -> bool:
         """Whether what the library told last was the end; also if that cannot be read."""

@@ -9,12 +9,36 @@ from typing import TYPE_CHECKING, Any, Final, SupportsIndex
 import wrapt
 
 from otel_genai.call import propagation
-from otel_genai.endpoint import Application, Carrier, Driven, Handoff, Maker, News, Reply, Row, Stage, Step
+from otel_genai.endpoint import (
+    Application,
+    Arguments,
+    Background,
+    Beat,
+    Binding,
+    Carrier,
+    Collapse,
+    Driven,
+    Ending,
+    Gate,
+    Handoff,
+    Maker,
+    Native,
+    News,
+    Override,
+    Reply,
+    Row,
+    Stage,
+    Startup,
+    Statistics,
+    Step,
+)
 from otel_genai.guard import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from otel_genai.call.cold_start import ColdStart
+    from otel_genai.call.engine import Engines
     from otel_genai.call.requests import Requests
     from otel_genai.telemetry.telemetry import Telemetry
 
@@ -23,6 +47,7 @@ if TYPE_CHECKING:
 _INJECTING: Final = Guard("a request does not carry the trace context")
 _REMEMBERING: Final = Guard("a call in another thread is a trace of its own")
 _HANDING: Final = Guard("a call in another thread is a trace of its own")
+_LISTENING: Final = Guard("the metrics lack part of an engine's load")
 _NOTING: Final = Guard("the model is reported as the response's body has it")
 
 
@@ -34,6 +59,8 @@ class Patches:
         self._rows = tuple(rows)
         self._telemetry = cache(telemetry)
         self._requests = cache(self._make_requests)
+        self._engines = cache(self._make_engines)
+        self._cold_start = cache(self._make_cold_start)
         self._active = False
         # (class, attribute, our wrapper, what was there; `None` where it was inherited)
         self._applied: list[tuple[Any, str, Any, Any]] = []
@@ -58,8 +85,9 @@ class Patches:
         """Put back what was there. A wrapper that somebody else has wrapped since stays, and does nothing."""
         self._active = False
         if self._applied:
-            self._telemetry().closed = True
-        for owner, attribute, wrapper, original in self._applied:
+            self._telemetry().close()
+        # The last first: two rows may have wrapped one target, the second around the first.
+        for owner, attribute, wrapper, original in reversed(self._applied):
             if vars(owner).get(attribute) is not wrapper:
                 continue
             if original is None:
@@ -98,15 +126,35 @@ class Patches:
             return _remembering
         if isinstance(row, Handoff):
             return _handing_over
+        if isinstance(row, Background):
+            return _for_nobody
+        if isinstance(row, Override):
+            return _overriding(row, found)
         # Only now: all that a call needs is imported when the first module arrives in which there are calls.
-        from otel_genai.call import arrival, drivers, stages
+        from otel_genai.call import arrival, drivers, native, stages
 
         if isinstance(row, Application):
-            return arrival.serving(row)
+            return arrival.serving(row, self._telemetry())
         if isinstance(row, Stage):
             return stages.noting(row)
+        if isinstance(row, Native):
+            return native.driver(row)
+        if isinstance(row, Startup):
+            return self._cold_start().making(row)
+        if isinstance(row, Statistics):
+            return _listening(row, self._telemetry())
         if isinstance(row, News):
             return self._requests().hearing(row)
+        if isinstance(row, Gate):
+            return self._engines().gating(row)
+        if isinstance(row, Binding):
+            return self._engines().binding(row)
+        if isinstance(row, Beat):
+            return self._engines().beating(row)
+        if isinstance(row, Ending):
+            return self._engines().ending(row)
+        if isinstance(row, Collapse):
+            return self._engines().collapsing(row)
         endpoint = row.load()
         if endpoint.account is not None:
             return self._requests().opening(endpoint, endpoint.account)
@@ -117,6 +165,16 @@ class Patches:
         from otel_genai.call.requests import Requests
 
         return Requests(self._telemetry())
+
+    def _make_cold_start(self) -> ColdStart:
+        from otel_genai.call.cold_start import ColdStart
+
+        return ColdStart(self._telemetry())
+
+    def _make_engines(self) -> Engines:
+        from otel_genai.call.engine import Engines
+
+        return Engines(self._telemetry())
 
 
 class _BoundWrapper(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]  # generic in wrapt's stubs only
@@ -171,6 +229,36 @@ def _handing_over(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, .
         if args:
             args = (propagation.handed_over(args[0]), *args[1:])
     return wrapped(*args, **kwargs)
+
+
+def _overriding(row: Override, found: Any) -> Driver:
+    position = list(inspect.signature(found).parameters).index(row.parameter) - 1  # of a method
+
+    def drive(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:  # noqa: ARG001
+        if len(args) > position:
+            return wrapped(*args[:position], row.value, *args[position + 1 :], **kwargs)
+        return wrapped(*args, **{**kwargs, row.parameter: row.value})
+
+    return drive
+
+
+def _listening(row: Statistics, telemetry: Telemetry) -> Driver:
+    read = row.load()
+
+    def drive(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        result = wrapped(*args, **kwargs)
+        with _LISTENING:
+            load = read(Arguments(instance, args, kwargs))
+            if load is not None:
+                telemetry.load(instance, load)
+        return result
+
+    return drive
+
+
+def _for_nobody(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:  # noqa: ARG001
+    with propagation.nowhere():
+        return wrapped(*args, **kwargs)
 
 
 def _remembering(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

@@ -14,6 +14,7 @@ from otel_genai.semconv import gen_ai
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, MutableMapping
+    from contextlib import AbstractContextManager
 
     from opentelemetry.context import Context
 
@@ -22,9 +23,13 @@ if TYPE_CHECKING:
 
 _UNDERWAY_KEY: Final = context.create_key("otel-genai-underway")
 _ARRIVAL_KEY: Final = context.create_key("otel-genai-arrival")
+_APART_KEY: Final = context.create_key("otel-genai-apart")
 # Upstream's instrumentations mark an inference by a key of this name, and leave out those inside of one.
 _UPSTREAM_KEY: Final = "opentelemetry.genai.client.inference.context"
 _UPSTREAM_MODULE: Final = "opentelemetry.util.genai.invocation"
+
+# Of the operation that stands for this process's start, while that lasts.
+_cold_start: Context | None = None
 
 # Threads begin with no context at all, and an object made for one is all that leads back.
 _makers: WeakKeyDictionary[object, Context] = WeakKeyDictionary()
@@ -105,6 +110,17 @@ def extracted(headers: Mapping[str, str]) -> Context:
     return current if trace.get_current_span().get_span_context().is_valid else propagate.extract(headers, current)
 
 
+def carried(headers: Mapping[str, str] | None) -> Context | None:
+    """The context of a request whose headers were handed on to where it is worked on; `None` if that is known already, or from nothing."""
+    if not headers:
+        return None
+    current = trace.get_current_span().get_span_context()
+    if current.is_valid and not current.is_remote:
+        return None
+    caller = propagate.extract(headers, context.Context())
+    return caller if trace.get_current_span(caller).get_span_context().is_valid else None
+
+
 def with_arrival(arrival: Arrival) -> Context:
     """The context of a request that has arrived, with word of it for whatever works for it."""
     return context.set_value(_ARRIVAL_KEY, arrival, arrival.within)
@@ -116,6 +132,43 @@ def arrival() -> Arrival | None:
     return arrival
 
 
+def remember_cold_start() -> None:
+    """The operation that is under way stands for the start of this process."""
+    global _cold_start  # noqa: PLW0603 - one a process
+    _cold_start = context.get_current()
+
+
+def forget_cold_start() -> None:
+    """The start of this process is over."""
+    global _cold_start  # noqa: PLW0603 - one a process
+    _cold_start = None
+
+
+def cold_start() -> Context | None:
+    """The context of the start of this process; `None` if that is over, or if the calling code has a span of its own."""
+    return None if _cold_start is None or _has_own_span() else _cold_start
+
+
+def of_the_process() -> Context:
+    """A context for what this process does as a whole: that of the trace that it was started within, if it was within one."""
+    return context.Context() if _has_own_span() else context.get_current()
+
+
+def apart() -> Context:
+    """A context in which nothing is current, nor the trace that the whole process was started within."""
+    return context.set_value(_APART_KEY, True, context.Context())
+
+
+def is_rooted() -> bool:
+    """Whether the calling code has no span but that of the trace that the whole process was started within."""
+    return trace.get_current_span().get_span_context().is_remote
+
+
+def _has_own_span() -> bool:
+    current = trace.get_current_span().get_span_context()
+    return current.is_valid and not current.is_remote
+
+
 @contextmanager
 def current(within: Context) -> Iterator[None]:
     """Have a context be the current one, and put back what was."""
@@ -124,6 +177,11 @@ def current(within: Context) -> Iterator[None]:
         yield
     finally:
         context.detach(token)
+
+
+def nowhere() -> AbstractContextManager[None]:
+    """Have no span be the current one, nor anything else that is anybody's."""
+    return current(context.Context())
 
 
 def handed_over(function: Callable[..., Any]) -> Callable[..., Any]:

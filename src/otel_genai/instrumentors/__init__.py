@@ -33,7 +33,8 @@ def instrument(**options: Any) -> None:
     - `tracer_provider`, `meter_provider`, `logger_provider`: OpenTelemetry's global ones otherwise;
     - `provider`: `gen_ai.provider.name` of every server, where its address does not tell: `"vllm"`;
     - `redact`: a function from text to text, applied to all content before anything is recorded;
-    - `completion_hook`: an object with the `on_completion` of `opentelemetry-util-genai`, given every prompt and answer.
+    - `completion_hook`: an object with the `on_completion` of `opentelemetry-util-genai`, given every prompt and answer;
+    - `engine_stats`: `True` has engines keep statistics even if the program has left them off, as vLLM's offline default is.
 
     Instrumentations that are on already stay as they are. Raises `ValueError` for arguments that cannot be used.
     """

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]  # untyped upstream
 
 from otel_genai.call.patching import Patches
-from otel_genai.endpoint import Carrier
+from otel_genai.endpoint import Carrier, Native, Override
 from otel_genai.guard import Guard
 from otel_genai.instrumentors.wishes import Wishes
 from otel_genai.version import __version__
@@ -36,6 +37,8 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
     """The library and its supported versions, as requirements."""
     rows: ClassVar[tuple[Row, ...]] = ()
     """What is patched."""
+    times_chunks: ClassVar[bool] = True
+    """Whether the time between two chunks is a metric where the user does not switch that off: one point for each."""
 
     _patches: Patches | None = None
 
@@ -45,7 +48,13 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     def rows_for(self, config: Config) -> Iterable[Row]:
         """What is patched under these settings."""
-        return self.rows if config.propagate else [row for row in self.rows if not isinstance(row, Carrier)]
+        return [
+            row
+            for row in self.rows
+            if (config.propagate or not isinstance(row, Carrier))
+            and (config.engine_stats or not isinstance(row, Override))
+            and not (config.native_spans and isinstance(row, Native) and row.part == "report")
+        ]
 
     def _instrument(self, *, wishes: Wishes | None = None, **options: Any) -> None:
         config, providers = wishes or Wishes.of(**options)
@@ -53,7 +62,8 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
         def telemetry() -> Telemetry:
             from otel_genai.telemetry.telemetry import Telemetry
 
-            return Telemetry(type(self).__module__, __version__, config, **providers)
+            own = replace(config, chunk_metrics=config.chunk_metrics and self.times_chunks)
+            return Telemetry(type(self).__module__, __version__, own, **providers)
 
         self._patches = Patches(self.rows_for(config), telemetry)
         self._patches.apply()

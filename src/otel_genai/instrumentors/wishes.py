@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from otel_genai.config import Config
 
 _PROVIDERS: Final = ("tracer_provider", "meter_provider", "logger_provider")
-_SETTINGS: Final = ("provider", "redact", "completion_hook")
+_SETTINGS: Final = ("provider", "redact", "completion_hook", "engine_stats")
 
 
 class Wishes(NamedTuple):

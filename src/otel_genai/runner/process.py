@@ -63,6 +63,11 @@ class Process:
         with _INSTRUMENTING, no_collections():
             otel_genai.instrument()
             self._is_instrumented = True
+            if self._ours and not sdk.sends_traces():
+                from otel_genai.call.native import GIVES_WAY
+
+                # vLLM, say, where nothing but an argument of its own tells where spans go.
+                setattr(trace.get_tracer_provider(), GIVES_WAY, True)
             if self._report:
                 self._report.attend()
             elif self._told.tally:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from opentelemetry.sdk.environment_variables import (
     OTEL_SERVICE_NAME,
 )
 from opentelemetry.sdk.resources import SERVICE_NAME
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.util._importlib_metadata import entry_points
 
 from otel_genai.runner.target import CannotRunError
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from opentelemetry.instrumentation.distro import BaseDistro  # type: ignore[attr-defined]  # untyped upstream
+    from opentelemetry.sdk.trace import TracerProvider
 
 _SIGNALS: Final = ("traces", "metrics", "logs")
 _OTLP: Final = "otlp"
@@ -75,9 +78,37 @@ def configure(service_name: str, *, child: bool = False) -> tuple[Provider, ...]
             configurator().configure()
     except Exception as error:
         raise CannotRunError(_missing_exporter() or f"cannot set up the OpenTelemetry SDK: {error}") from error
+    draw_ids_apart()
     # Only the SDK's own can be flushed; a configuration file may leave a signal out.
     providers = (trace.get_tracer_provider(), metrics.get_meter_provider(), _logs.get_logger_provider())
     return tuple(provider for provider in providers if hasattr(provider, "force_flush"))
+
+
+def draw_ids_apart() -> None:
+    """Have the ids of spans come from elsewhere than the program's random numbers, unless somebody has chosen where from."""
+    tracers = trace.get_tracer_provider()
+    if type(getattr(tracers, "id_generator", None)) is RandomIdGenerator:
+        cast("TracerProvider", tracers).id_generator = _UnseededIds()
+
+
+class _UnseededIds(RandomIdGenerator):
+    """Ids that leave the program's random numbers as they would be.
+
+    A program that seeds those, as vLLM does in each of its processes, would give the same ids to other spans, over and over.
+    """
+
+    _random = SystemRandom()
+
+    def generate_span_id(self) -> int:
+        return self._random.getrandbits(64) or self.generate_span_id()
+
+    def generate_trace_id(self) -> int:
+        return self._random.getrandbits(128) or self.generate_trace_id()
+
+
+def sends_traces() -> bool:
+    """Whether the environment names somewhere for spans to go."""
+    return bool(_exporters("traces"))
 
 
 def distro() -> BaseDistro | None:

@@ -71,6 +71,13 @@ INPUT: Final = "input"
 OUTPUT: Final = "output"
 UNKNOWN_MODALITY: Final = "unknown"
 
+STOP: Final = "stop"
+LENGTH: Final = "length"
+ERROR: Final = "error"
+"""A finish reason that was due and did not come."""
+ABORT: Final = "abort"
+"""Engines' own finish reason for what its caller wants no more; the conventions have none."""
+
 # ── events ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 EXCEPTION_EVENT: Final = "gen_ai.client.operation.exception"

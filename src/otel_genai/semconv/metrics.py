@@ -34,12 +34,17 @@ class Measure(StrEnum):
     CACHE_READ_TOKENS_BY_MODALITY = auto()
     CACHE_WRITE_TOKENS_BY_MODALITY = auto()
     REASONING_TOKENS_BY_MODALITY = auto()
+    QUEUE_DURATION = auto()
+    """Of operations that ran to their end, as the engine tells it; so are the next two."""
+    PREFILL_DURATION = auto()
+    DECODE_DURATION = auto()
 
 
 class Kind(Enum):
     """Instrument kinds."""
 
     COUNTER = "counter"
+    GAUGE = "gauge"
     HISTOGRAM = "histogram"
 
 
@@ -62,6 +67,19 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoadMetric:
+    """One row: what an engine tells of its load, and the instrument it goes to."""
+
+    field: str
+    """Of `EngineLoad`."""
+    name: str
+    kind: Kind
+    unit: str
+    description: str
+    buckets: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Vintage:
     """One version of the metric conventions."""
 
@@ -71,6 +89,8 @@ class Vintage:
 
 SECONDS: Final = "s"
 TOKENS: Final = "{token}"
+REQUESTS: Final = "{request}"
+RATIO: Final = "1"
 DURATION_BUCKETS: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 TOKEN_BUCKETS: Final = (
     1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864,
@@ -80,6 +100,10 @@ FIRST_TOKEN_BUCKETS: Final = (
     0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 )  # fmt: skip
 OUTPUT_TOKEN_BUCKETS: Final = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
+PHASE_BUCKETS: Final = (0.001, 0.0025, 0.005, *DURATION_BUCKETS, 163.84, 327.68)
+"""An engine that has nothing else to do takes a request at once; one that is saturated lets it wait for minutes."""
+BATCH_BUCKETS: Final = (1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
+"""vLLM's own, so that the two can be compared."""
 
 _SERVER: Final = (
     Metric(
@@ -88,7 +112,6 @@ _SERVER: Final = (
         unit=SECONDS,
         description="Time from a request's arrival to its last token.",
         buckets=DURATION_BUCKETS,
-        inference=True,
         served=True,
     ),
     Metric(
@@ -109,8 +132,86 @@ _SERVER: Final = (
         inference=True,
         served=True,
     ),
+    Metric(
+        measure=Measure.QUEUE_DURATION,
+        name="otel_genai.engine.queue.duration",
+        unit=SECONDS,
+        description="Time that a request waited for its engine.",
+        buckets=PHASE_BUCKETS,
+        served=True,
+    ),
+    Metric(
+        measure=Measure.PREFILL_DURATION,
+        name="otel_genai.engine.prefill.duration",
+        unit=SECONDS,
+        description="Time from a request's being scheduled to its first token.",
+        buckets=PHASE_BUCKETS,
+        served=True,
+    ),
+    Metric(
+        measure=Measure.DECODE_DURATION,
+        name="otel_genai.engine.decode.duration",
+        unit=SECONDS,
+        description="Time from a request's first token to its last.",
+        buckets=PHASE_BUCKETS,
+        served=True,
+    ),
 )
 """The same in both vintages."""
+
+ENGINE_LOAD: Final = (
+    LoadMetric(
+        field="running",
+        name="otel_genai.engine.requests.running",
+        kind=Kind.GAUGE,
+        unit=REQUESTS,
+        description="Requests that the engine works on.",
+    ),
+    LoadMetric(
+        field="waiting",
+        name="otel_genai.engine.requests.waiting",
+        kind=Kind.GAUGE,
+        unit=REQUESTS,
+        description="Requests that wait for the engine.",
+    ),
+    LoadMetric(
+        field="kv_cache_utilization",
+        name="otel_genai.engine.kv_cache.utilization",
+        kind=Kind.GAUGE,
+        unit=RATIO,
+        description="Share of the KV cache that is in use.",
+    ),
+    LoadMetric(
+        field="batch_tokens",
+        name="otel_genai.engine.batch.tokens",
+        kind=Kind.HISTOGRAM,
+        unit=TOKENS,
+        description="Tokens that one step of the engine computed, of prompts and answers.",
+        buckets=BATCH_BUCKETS,
+    ),
+    LoadMetric(
+        field="preemptions",
+        name="otel_genai.engine.preemptions",
+        kind=Kind.COUNTER,
+        unit="{preemption}",
+        description="Times that a request lost its place in the KV cache to others, to be computed anew.",
+    ),
+    LoadMetric(
+        field="prefix_cache_queries",
+        name="otel_genai.engine.prefix_cache.queries",
+        kind=Kind.COUNTER,
+        unit=TOKENS,
+        description="Prompt tokens that were looked up in the prefix cache.",
+    ),
+    LoadMetric(
+        field="prefix_cache_hits",
+        name="otel_genai.engine.prefix_cache.hits",
+        kind=Kind.COUNTER,
+        unit=TOKENS,
+        description="Prompt tokens that were found in the prefix cache.",
+    ),
+)
+"""Of no vintage: the conventions have no metric for an engine's load."""
 
 _TOKEN_USAGE: Final = "gen_ai.client.token.usage"
 _TOKEN_USAGE_DESCRIPTION: Final = "Number of input and output tokens used."

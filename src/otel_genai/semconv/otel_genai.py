@@ -9,6 +9,9 @@ RESPONSE_TIME_TO_FIRST_TOKEN: Final = "otel_genai.response.time_to_first_token"
 PHASE: Final = "otel_genai.phase.{}"
 """Seconds that an operation spent in a phase of this name."""
 
+ENGINE_INDEX: Final = "otel_genai.engine.index"
+"""Which of the engines behind one model, where there are several."""
+
 SINCE_PROCESS_START: Final = "otel_genai.since_process_start"
 """Seconds from the start of the process, imports and loading included."""
 PIPELINE_TASK: Final = "otel_genai.pipeline.task"
@@ -27,11 +30,16 @@ LOAD_DTYPE: Final = "otel_genai.load.dtype"
 # ── values of gen_ai.operation.name, where none of the conventions' applies ────────────────────────────────────────────
 
 PIPELINE: Final = "pipeline"
+BATCH: Final = "batch"
+"""Several prompts that an engine in this process is given at once, and answers together."""
 LOAD_MODEL: Final = "load_model"
 LOAD_TOKENIZER: Final = "load_tokenizer"
 MOVE_MODEL: Final = "move_model"
 DOWNLOAD: Final = "download"
-OPERATIONS: Final = frozenset({PIPELINE, LOAD_MODEL, LOAD_TOKENIZER, MOVE_MODEL, DOWNLOAD})
+LOADING: Final = frozenset({LOAD_MODEL, LOAD_TOKENIZER, MOVE_MODEL, DOWNLOAD})
+COLD_START: Final = "cold_start"
+"""From the start of a process until it has answered the first request."""
+OPERATIONS: Final = frozenset({PIPELINE, BATCH, COLD_START, *LOADING})
 """They are no calls of a model's client, and have none of its metrics."""
 
 # ── phases ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -43,6 +51,14 @@ FINISH_WEIGHTS: Final = "finish_weights"
 """Making what the files lack, tying what is shared."""
 DISPATCH: Final = "dispatch"
 """Spreading a model over several devices."""
+IMPORT: Final = "import"
+"""From the start of a process until it makes its engine."""
+START_ENGINE: Final = "start_engine"
+AWAIT_REQUEST: Final = "await_request"
+"""From an engine that is ready to the first request."""
+FIRST_REQUEST: Final = "first_request"
+PREPROCESS: Final = "preprocess"
+"""From a request's arrival until its engine is asked: parsing, chat template, tokens."""
 QUEUE: Final = "queue"
 PREFILL: Final = "prefill"
 DECODE: Final = "decode"

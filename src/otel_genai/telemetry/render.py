@@ -299,6 +299,12 @@ _BY_MODALITY: Final = (
     (Measure.REASONING_TOKENS_BY_MODALITY, "reasoning", None),
 )
 """(measure, total, its breakdown)"""
+_BY_PHASE: Final = (
+    (Measure.QUEUE_DURATION, otel_genai.QUEUE),
+    (Measure.PREFILL_DURATION, otel_genai.PREFILL),
+    (Measure.DECODE_DURATION, otel_genai.DECODE),
+)
+_CUT_SHORT: Final = frozenset({gen_ai.ABORT, gen_ai.ERROR})
 
 
 def measurements(
@@ -327,6 +333,12 @@ def measurements(
             mean = (timing.duration - timing.time_to_first_token) / later_tokens
             yield Measure.TIME_PER_OUTPUT_TOKEN, (mean,), attributes
 
+    if timing.phases and _ran_to_its_end(operation):
+        for measure, phase in _BY_PHASE:
+            parts = [part.ended - part.started for part in timing.phases if part.name == phase]
+            if parts and measure in wanted:
+                yield measure, (sum(parts),), attributes
+
     if response.service_tier is not None or response.system_fingerprint is not None:
         attributes = attributes.copy()  # those of the chunks do not have these
         if response.service_tier is not None:
@@ -338,6 +350,14 @@ def measurements(
         yield Measure.DURATION, (timing.duration,), attributes | failed if failed else attributes
     if response.usage is not None:
         yield from _token_measurements(response.usage, attributes, wanted)
+
+
+def _ran_to_its_end(operation: Operation) -> bool:
+    return (
+        operation.failure is None
+        and not operation.unfinished
+        and _CUT_SHORT.isdisjoint(operation.response.finish_reasons)
+    )
 
 
 def _token_measurements(

@@ -6,6 +6,7 @@ That is why span, histograms, recording and summary cannot disagree.
 from __future__ import annotations
 
 import json
+from threading import RLock
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry import _logs, metrics, trace
@@ -14,15 +15,16 @@ from opentelemetry.context import Context
 from otel_genai.guard import Guard
 from otel_genai.operation import Side
 from otel_genai.semconv import gen_ai, otel_genai
-from otel_genai.semconv.metrics import LATEST, SECONDS, Kind, Measure
+from otel_genai.semconv.metrics import ENGINE_LOAD, LATEST, SECONDS, Kind, Measure
 from otel_genai.telemetry import completion_hook, content, observers, render
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from otel_genai.config import Config
-    from otel_genai.operation import Operation, Request
-    from otel_genai.semconv.metrics import Metric, Vintage
+    from otel_genai.operation import EngineLoad, Operation, Request
+    from otel_genai.semconv.metrics import LoadMetric, Metric
+    from otel_genai.telemetry.engine_load import Loads
 
     Instrument = metrics.Counter | metrics.Histogram
     Sinks = dict[Measure, list[tuple[Callable[..., None], Mapping[str, str], bool]]]
@@ -48,6 +50,7 @@ _WRITING_PHASES: Final = Guard("a span lacks those of its phases")
 _WRITING_FIRST: Final = Guard("nobody is told of the first generation")
 _WRITING_EVENT: Final = Guard("an operation has no event")
 _WRITING_METRICS: Final = Guard("an operation is missing from the metrics")
+_WRITING_LOAD: Final = Guard("the metrics lack part of an engine's load")
 _ENDING: Final = Guard("a span was not ended")
 _REDACTING: Final = Guard("an operation is reported without prompt and answer, since they could not be redacted")
 _LIMITING: Final = Guard("an operation is reported without prompt and answer, since they could not be cut to length")
@@ -75,17 +78,30 @@ class Telemetry:
         """Whether nothing is to begin any more. What has begun is still reported."""
         self._tracer = trace.get_tracer(scope, version, tracer_provider, LATEST.schema_url)
         self._logger = _logs.get_logger(scope, version, logger_provider, LATEST.schema_url)
-        rows = [
-            row
-            for vintage in config.vintages
-            for row in _instruments(vintage, metrics.get_meter(scope, version, meter_provider, vintage.schema_url))
-            if config.chunk_metrics or row[0].measure is not Measure.TIME_PER_OUTPUT_CHUNK
-        ]
-        self._sinks = {
-            (side, inference): _sinks(rows, inference=inference, served=served)
-            for side, served in _SERVED.items()
-            for inference in (True, False)
-        }
+        self._rows: list[tuple[Metric, metrics.Meter]] = []
+        for vintage in config.vintages:
+            meter = metrics.get_meter(scope, version, meter_provider, vintage.schema_url)
+            told = tuple(metric for metric, _ in self._rows)
+            self._rows += [
+                (metric, meter)
+                for metric in vintage.metrics
+                # What is the same in two vintages is measured once.
+                if not any(metric is row for row in told)
+                and (config.chunk_metrics or metric.measure is not Measure.TIME_PER_OUTPUT_CHUNK)
+            ]
+        # Instruments are made when there is something to measure: most processes are clients alone, and have no engine.
+        self._making = RLock()
+        self._instruments: dict[tuple[metrics.Meter, str], Instrument] = {}
+        self._sinks: dict[tuple[Side, bool], Sinks] = {}
+        self._engines = scope, meter_provider
+        self._loads: Loads | None = None
+        self._record_batch: Callable[..., None]
+
+    def close(self) -> None:
+        """Let nothing begin any more. What has begun is still reported; how busy engines are is not."""
+        self.closed = True
+        if self._loads is not None:
+            self._loads.forget_states()
 
     def start(self, request: Request, began_ns: int, within: Context | None = None) -> trace.Span:
         """Start the span of an operation that began at `began_ns` (wall clock, nanoseconds), under that of `within` or the current one."""
@@ -201,7 +217,8 @@ class Telemetry:
 
     def _write_phases(self, context: Context, operation: Operation) -> None:
         timing = operation.timing
-        if not self._config.phase_spans and operation.request.operation != otel_genai.LOAD_MODEL:
+        always = operation.request.operation in {otel_genai.LOAD_MODEL, otel_genai.COLD_START}
+        if not always and not self._config.phase_spans:
             return
         for phase in timing.phases:
             span = self._tracer.start_span(phase.name, context, start_time=timing.wall_ns(phase.started))
@@ -229,7 +246,8 @@ class Telemetry:
         request = operation.request
         if request.function is not None or request.operation in otel_genai.OPERATIONS:
             return
-        sinks = self._sinks[request.side, request.operation in gen_ai.INFERENCE]
+        served_as = request.side, request.operation in gen_ai.INFERENCE
+        sinks = self._sinks.get(served_as) or self._make_sinks(*served_as)
         for measure, values, attributes in render.measurements(operation, sinks):
             largest = max(values)
             for write, fixed, is_time in sinks[measure]:
@@ -239,32 +257,68 @@ class Telemetry:
                     # between the chunks of a stream, the longest.
                     write(value, told, context if is_time and value is largest else _NO_SPAN)
 
+    def _make_sinks(self, side: Side, inference: bool) -> Sinks:
+        # What is to be written of an operation, so that a call has only to walk it.
+        sinks: Sinks = {}
+        with self._making:
+            for metric, meter in self._rows:
+                if metric.served in _SERVED[side] and metric.inference in {None, inference}:
+                    instrument = self._instrument(metric, meter)
+                    write = instrument.add if isinstance(instrument, metrics.Counter) else instrument.record
+                    sinks.setdefault(metric.measure, []).append((write, metric.attributes, metric.unit == SECONDS))
+            self._sinks[side, inference] = sinks
+        return sinks
 
-def _sinks(rows: Sequence[tuple[Metric, Instrument]], *, inference: bool, served: frozenset[bool]) -> Sinks:
-    # What is to be written of an operation, so that a call has only to walk it.
-    sinks: Sinks = {}
-    for metric, instrument in rows:
-        if metric.served in served and metric.inference in {None, inference}:
-            write = instrument.add if isinstance(instrument, metrics.Counter) else instrument.record
-            sinks.setdefault(metric.measure, []).append((write, metric.attributes, metric.unit == SECONDS))
-    return sinks
-
-
-def _instruments(vintage: Vintage, meter: metrics.Meter) -> list[tuple[Metric, Instrument]]:
-    # Two rows may share one instrument and differ in a fixed attribute; an instrument is created once.
-    made: dict[str, Instrument] = {}
-    rows: list[tuple[Metric, Instrument]] = []
-    for metric in vintage.metrics:
-        if metric.name not in made:
-            made[metric.name] = (
+    def _instrument(self, metric: Metric, meter: metrics.Meter) -> Instrument:
+        # Two rows may share one instrument and differ in a fixed attribute; an instrument is created once.
+        made = self._instruments.get((meter, metric.name))
+        if made is None:
+            made = self._instruments[meter, metric.name] = (
                 meter.create_counter(metric.name, metric.unit, metric.description)
                 if metric.kind is Kind.COUNTER
-                else meter.create_histogram(
-                    metric.name,
-                    metric.unit,
-                    metric.description,
-                    explicit_bucket_boundaries_advisory=metric.buckets,
-                )
+                else _histogram(meter, metric)
             )
-        rows.append((metric, made[metric.name]))
-    return rows
+        return made
+
+    def load(self, engine: object, load: EngineLoad) -> None:
+        """Take down what an engine tells of its load. Its gauges end with `engine`, which is not kept alive."""
+        if self.closed:
+            return
+        with _WRITING_LOAD:
+            loads = self._loads or self._listen_to_engines()
+            attributes = loads.take(engine, load)
+            if load.batch_tokens is not None:
+                self._record_batch(load.batch_tokens, attributes, _NO_SPAN)
+
+    def _listen_to_engines(self) -> Loads:
+        from otel_genai.telemetry import engine_load
+
+        with self._making:
+            loads = engine_load.shared(*self._engines)
+            _, meter = self._rows[0]
+            for metric in ENGINE_LOAD:
+                if metric.kind is Kind.HISTOGRAM:
+                    self._record_batch = _histogram(meter, metric).record
+                elif metric.kind is Kind.GAUGE:
+                    meter.create_observable_gauge(
+                        metric.name, [_observing(loads, metric)], metric.unit, metric.description
+                    )
+                else:
+                    meter.create_observable_counter(
+                        metric.name, [_observing(loads, metric)], metric.unit, metric.description
+                    )
+            self._loads = loads
+        return loads
+
+
+def _histogram(meter: metrics.Meter, metric: Metric | LoadMetric) -> metrics.Histogram:
+    return meter.create_histogram(
+        metric.name, metric.unit, metric.description, explicit_bucket_boundaries_advisory=metric.buckets
+    )
+
+
+def _observing(loads: Loads, metric: LoadMetric) -> Callable[[metrics.CallbackOptions], list[metrics.Observation]]:
+    def observe(_: metrics.CallbackOptions) -> list[metrics.Observation]:
+        return [metrics.Observation(value, attributes) for value, attributes in loads.read(metric)]
+
+    return observe

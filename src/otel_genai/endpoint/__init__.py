@@ -1,20 +1,77 @@
 """How one library call is read: pure functions from a library's words to ours, with no telemetry in sight.
 
-A provider's room is a table of `Patch` rows. Everything that happens around a call (spans, clocks, errors, streams) lives elsewhere,
-and is the same for all.
+A provider's room is a table of `rows`. Everything that happens around a call (spans, clocks, errors, streams) lives elsewhere, and is
+the same for all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from otel_genai.endpoint.rows import (
+    Answers,
+    Application,
+    Background,
+    Beat,
+    Binding,
+    Carrier,
+    Collapse,
+    Driven,
+    Ending,
+    Gate,
+    Handoff,
+    Maker,
+    Native,
+    News,
+    Override,
+    Patch,
+    Reply,
+    Row,
+    Stage,
+    Startup,
+    Statistics,
+    Step,
+)
+
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping, MutableMapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     from otel_genai.operation import Failure, Prompt, Request, Response, Timing
+
+__all__ = [
+    "Account",
+    "Answers",
+    "Application",
+    "Arguments",
+    "Background",
+    "Beat",
+    "Binding",
+    "Carrier",
+    "Collapse",
+    "Driven",
+    "Ending",
+    "Endpoint",
+    "Fold",
+    "Gate",
+    "Handoff",
+    "Maker",
+    "Native",
+    "News",
+    "Override",
+    "Patch",
+    "Pushed",
+    "Reply",
+    "Row",
+    "Stage",
+    "Startup",
+    "Statistics",
+    "Step",
+    "Tap",
+    "Tee",
+    "Unstreamed",
+]
 
 
 class Arguments(NamedTuple):
@@ -117,10 +174,6 @@ def _no_key(arguments: Arguments, result: Any) -> None:  # noqa: ARG001
     return None
 
 
-def _no_facts(result: Any) -> Mapping[str, Any]:  # noqa: ARG001
-    return {}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """One operation of a library: how its request, response, stream and errors read."""
@@ -149,146 +202,10 @@ class Endpoint:
     """(arguments, result) → what the `News` of such a request will call it; `None` if the library did not take it."""
     inference: Callable[[Arguments], str | None] = _unknown
     """What an inference beneath this call is (`gen_ai.operation.name`), where only this call can tell: a chat, say."""
+    carried: Callable[[Arguments], Mapping[str, str] | None] = _unknown
+    """The W3C headers of the request that the library works for, where its caller hands them on."""
     unparsed: Callable[[Any], Any | None] = _never
     """The HTTP response within a result that the application parses by itself; `None` if the result is the parsed answer.
 
     `response` and `fold` are then given JSON objects in which a missing name reads as `None`.
     """
-
-
-def _loaded(what: Any) -> Any:
-    # What a row is made of, or where that stands.
-    if not isinstance(what, str):
-        return what
-    module, _, name = what.partition(":")
-    return getattr(import_module(module), name)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patch:
-    """One row of a provider's table: where a call is found, and how it reads."""
-
-    module: str
-    """Module in which the class is defined or re-exported. It is never imported by us: the patch waits for its import."""
-    target: str
-    """`Class.method`."""
-    endpoint: Endpoint | str
-    """How it reads; or where that stands (`package.module:NAME`), for rooms that are imported when their module arrives."""
-    awaits: bool | None = False
-    """Whether the call returns an awaitable. Stated here because decorators hide it from `inspect`, which is asked if this is `None`."""
-    optional: bool = False
-    """Whether supported versions of the library exist that lack the target; otherwise its absence is worth a warning."""
-
-    def load(self) -> Endpoint:
-        """The endpoint, imported if need be."""
-        endpoint: Endpoint = _loaded(self.endpoint)
-        return endpoint
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Carrier:
-    """One row of a provider's table: where an outgoing request is built, and its headers found."""
-
-    module: str
-    target: str
-    """`Class.method` that builds and returns one HTTP request; called once an attempt."""
-    headers: Callable[[Any], MutableMapping[str, str]]
-    """The built request → its headers, which are the library's own and not the caller's."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """One row of a provider's table: where a response arrives whose headers say what its body does not."""
-
-    module: str
-    target: str
-    """`Class.method` that is given each HTTP response."""
-    served_model: Callable[[Mapping[str, Any]], str | None]
-    """The method's keyword arguments → the model that really answered; `None` if that is for the body to say."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Maker:
-    """One row of a provider's table: where objects are made that a call in another thread is given (see `Endpoint.origin`)."""
-
-    module: str
-    target: str
-    """`Class.__init__`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One row of a provider's table: what a library calls after every step of an operation, whoever listens."""
-
-    module: str
-    target: str
-    """`Class.method`."""
-    optional: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """One row of a provider's table: where a part of an operation is done whose time is worth knowing."""
-
-    module: str
-    target: str
-    """`function` or `Class.method`, called while the operation is under way."""
-    phase: str
-    """What the part is called."""
-    of: str
-    """The operation: elsewhere the target is left alone."""
-    facts: Callable[[Any], Mapping[str, Any]] | str = _no_facts
-    """What the part returned → what that says of the operation (see `Response.facts`); or where that function stands."""
-    optional: bool = False
-
-    def load(self) -> Callable[[Any], Mapping[str, Any]]:
-        """`facts`, imported if need be."""
-        facts: Callable[[Any], Mapping[str, Any]] = _loaded(self.facts)
-        return facts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class News:
-    """One row of a provider's table: where word passes by of requests whose endpoint has an `account`."""
-
-    module: str
-    target: str
-    told: Callable[[Arguments], Iterable[tuple[Hashable, Any]]] | str
-    """The method's arguments → (key, chunk) for each request that they tell of; or where that function stands.
-
-    It is asked before the method is called.
-    """
-    optional: bool = False
-
-    def load(self) -> Callable[[Arguments], Iterable[tuple[Hashable, Any]]]:
-        """`told`, imported if need be."""
-        told: Callable[[Arguments], Iterable[tuple[Hashable, Any]]] = _loaded(self.told)
-        return told
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Handoff:
-    """One row of a provider's table: where a function is handed to another thread, to be called for whoever hands it over."""
-
-    module: str
-    target: str
-    """`Class.method`, whose first argument is the function."""
-    optional: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Application:
-    """One row of a provider's table: where a library builds the ASGI application in which it serves a model."""
-
-    module: str
-    target: str
-    """The function that returns the application, of Starlette's kind."""
-    operations: Mapping[str, str]
-    """Path → `gen_ai.operation.name` of the requests that come there."""
-    optional: bool = False
-
-
-Driven = Patch | Carrier | Reply | Maker | Stage | News | Handoff | Application
-"""Rows whose target is wrapped in a driver; a `Step` comes with every token, and what is wrapped around it knows no more than that."""
-Row = Driven | Step
-"""What a provider's table is made of."""
