@@ -16,33 +16,7 @@ import sys
 import pytest
 
 from otel_genai.simulator import add_arguments
-
-PROGRAM = """
-import argparse, sys
-from otel_genai.simulator import add_arguments, simulate
-parser = argparse.ArgumentParser(prog="otel-genai simulate")
-add_arguments(parser)
-sys.exit(simulate(parser.parse_args()))
-"""
-
-
-def started(*arguments: str, program: str = PROGRAM) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", program, *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # Without a terminal, as under a service manager: signals then have to be passed on.
-        start_new_session=True,
-    )
-
-
-def ended(*arguments: str) -> tuple[int, str, str]:
-    """Exit status, standard output and standard error."""
-    with started(*arguments) as process:
-        output, errors = process.communicate(timeout=30)
-    return process.returncode, output, errors
+from simulator_process import PROGRAM, ended, started
 
 
 def parsed(*arguments: str) -> argparse.Namespace:
@@ -56,9 +30,12 @@ def test_the_defaults() -> None:
         "host": "127.0.0.1",
         "port": 8000,
         "models": None,
+        "profile": None,
         "ttft": 0.08,
         "itl": 0.012,
         "error_rate": 0.0,
+        "startup": None,
+        "faults": [],
         "seed": 0,
         "command": [],
     }

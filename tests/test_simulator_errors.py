@@ -10,9 +10,11 @@ import openai
 import pytest
 
 from otel_genai.simulator import serve
-from otel_genai.simulator.app import application
-from otel_genai.simulator.engine import Event, Generate, Prefill, Sampling
-from otel_genai.simulator.errors import Faults
+from otel_genai.simulator.app import Served, application
+from otel_genai.simulator.faults import Faults
+from otel_genai.simulator.inference import Event, Generate, Inference, Prefill
+from otel_genai.simulator.startup import Startup
+from otel_genai.simulator.statistics import Statistics
 from simulator_calls import GET_TIME, HELLO, post, send
 
 if TYPE_CHECKING:
@@ -157,7 +159,7 @@ def test_an_error_rate_of_one_fails_every_request() -> None:
 
 def test_the_seed_repeats_which_requests_fail() -> None:
     def met(seed: int) -> list[int]:
-        faults = Faults(rate=0.5, seed=seed)
+        faults = Faults({"error_rate": 0.5}, seed=seed)
         return [fault.status if fault else 200 for fault in (faults.next() for _ in range(8))]
 
     assert met(1) == met(1)
@@ -175,7 +177,9 @@ def test_lone_surrogates_come_through(model_server: str) -> None:
 
 async def exchange(generate: Generate, leaves: asyncio.Event, *, stream: bool = False) -> list[Any]:
     """What the application sends to a client that asks once and leaves when told to."""
-    app = application(models=["sim-small"], generate=generate, faults=Faults(rate=0, seed=0))
+    app = application(
+        Served(models=["sim-small"], generate=generate, statistics=Statistics(), faults=Faults(), startup=Startup())
+    )
     body = json.dumps({"model": "sim-small", "messages": HELLO, "stream": stream}).encode()
     incoming: list[dict[str, Any]] = [{"type": "http.request", "body": body}]
     sent: list[Any] = []
@@ -209,7 +213,7 @@ async def exchange(generate: Generate, leaves: asyncio.Event, *, stream: bool = 
 async def test_a_client_that_leaves_stops_the_generation(stream: bool) -> None:
     generating, stopped = asyncio.Event(), asyncio.Event()
 
-    async def endless(prompt: str, sampling: Sampling) -> AsyncGenerator[Event, None]:
+    async def endless(inference: Inference) -> AsyncGenerator[Event, None]:
         try:
             yield Prefill(1)
             generating.set()
@@ -222,7 +226,7 @@ async def test_a_client_that_leaves_stops_the_generation(stream: bool) -> None:
 
 
 async def test_a_failure_of_our_own_is_told_to_the_client() -> None:
-    async def broken(prompt: str, sampling: Sampling) -> AsyncGenerator[Event, None]:
+    async def broken(inference: Inference) -> AsyncGenerator[Event, None]:
         yield Prefill(1)
         raise ZeroDivisionError("oops")
 

@@ -94,6 +94,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     simulate = commands.add_parser(
         "simulate", help="serve a simulated OpenAI-compatible model, with no GPU and no key", allow_abbrev=False
     )
+    fault = commands.add_parser(
+        "fault", help="have a running simulator misbehave: slow, out of memory, failing", allow_abbrev=False
+    )
     report = commands.add_parser(
         "report", help="show what recordings say: a table, JSON, CSV, or a page", allow_abbrev=False
     )
@@ -103,6 +106,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _run(run, rest)
         case ["simulate", *rest]:
             return _simulate(simulate, rest)
+        case ["fault", *rest]:
+            return _fault(fault, rest)
         case ["report", *rest]:
             return _report(report, rest)
     parser.parse_args(arguments)
@@ -182,6 +187,13 @@ def _simulate(parser: _Parser, arguments: list[str]) -> int:
         return simulator.simulate(chosen)
     except ImportError:
         return _needs_extra("simulate", "simulator")
+
+
+def _fault(parser: _Parser, arguments: list[str]) -> int:
+    from otel_genai.simulator import fault_command
+
+    fault_command.add_arguments(parser)
+    return fault_command.fault(parser.parse_intermixed_args(arguments))
 
 
 def _report(parser: _Parser, arguments: list[str]) -> int:

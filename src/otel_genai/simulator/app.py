@@ -1,133 +1,195 @@
-"""OpenAI's routes over starlette: HTTP comes in, the engine is asked, JSON or server-sent events go out.
+"""OpenAI's routes over starlette, and an engine's own: HTTP comes in, the engine is asked, JSON or server-sent events go out.
 
-A client that goes away stops its generation, whether it streams or not. Authorization is not checked.
+Authorization is not checked.
 """
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import json
 import time
 import uuid
-from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
+from otel_genai.simulator import errors
 from otel_genai.simulator.chat_request import chat_request
 from otel_genai.simulator.chat_response import ChatResponse
-from otel_genai.simulator.errors import ApiError, Faults, unknown_model
-from otel_genai.simulator.tool_calls import function_call
+from otel_genai.simulator.completions import Completion
+from otel_genai.simulator.embeddings import Embeddings
+from otel_genai.simulator.errors import ApiError
+from otel_genai.simulator.exposition import CONTENT_TYPE, exposition
+from otel_genai.simulator.faults import OF_ENGINES, FaultError, Faults
+from otel_genai.simulator.fields import fields_of
+from otel_genai.simulator.inference import Inference
+from otel_genai.simulator.responses_answer import ResponsesAnswer
+from otel_genai.simulator.responses_request import responses_request
+from otel_genai.simulator.text import tokens
+from otel_genai.simulator.tool_calls import FunctionCall, function_call
+from otel_genai.simulator.wire import json_response, streamed, whole
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import Sequence
 
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from otel_genai.simulator.engine import Event, Generate
+    from otel_genai.simulator.chat_request import ChatRequest
+    from otel_genai.simulator.inference import Generate, Sampling
+    from otel_genai.simulator.startup import Startup
+    from otel_genai.simulator.statistics import Statistics
 
-_CLIENT_CLOSED_REQUEST = 499
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """What is served, and by what."""
+
+    models: Sequence[str]
+    generate: Generate
+    statistics: Statistics
+    faults: Faults
+    startup: Startup
+    longest: int | None = None
+    """How many tokens a prompt must stay below; `None`: it is no engine with a cache."""
 
 
-def application(*, models: Sequence[str], generate: Generate, faults: Faults) -> ASGIApp:
+def application(served: Served) -> ASGIApp:
     """The model server as an ASGI application."""
-    api = _Api(models, generate, faults)
+    return _identified(routes(served))
+
+
+def routes(served: Served) -> Starlette:
+    """The application without the ids of its responses."""
+    api = _Api(served)
     app = Starlette(
         routes=[
             Route("/health", api.health),
+            Route("/metrics", api.metrics),
+            Route("/faults", api.faults, methods=["GET", "POST", "DELETE"]),
             Route("/v1/models", api.list_models),
             Route("/v1/models/{model:path}", api.retrieve_model),
             Route("/v1/chat/completions", api.create_chat_completion, methods=["POST"]),
+            Route("/v1/completions", api.create_completion, methods=["POST"]),
+            Route("/v1/responses", api.create_response, methods=["POST"]),
+            Route("/v1/embeddings", api.create_embeddings, methods=["POST"]),
         ],
         exception_handlers=dict.fromkeys((ApiError, HTTPException, Exception), _refused),
     )
     app.router.redirect_slashes = False
-    return _identified(app)
+    return app
 
 
 class _Api:
     """The endpoints."""
 
-    def __init__(self, models: Sequence[str], generate: Generate, faults: Faults) -> None:
+    def __init__(self, served: Served) -> None:
         created = int(time.time())
+        self._served = served
         self._models = {
-            model: {"id": model, "object": "model", "created": created, "owned_by": "otel-genai"} for model in models
+            model: {"id": model, "object": "model", "created": created, "owned_by": "otel-genai"}
+            for model in served.models
         }
-        self._generate = generate
-        self._faults = faults
 
     async def health(self, _: Request) -> Response:
-        return _json({"status": "ok"})
+        self._loaded()
+        return json_response({"status": "ok"})
+
+    async def metrics(self, _: Request) -> Response:
+        text = exposition(self._served.statistics, model=self._served.models[0])
+        return Response(text, headers={"content-type": CONTENT_TYPE})
+
+    async def faults(self, request: Request) -> Response:
+        faults = self._served.faults
+        if request.method == "DELETE":
+            faults.switch(dict.fromkeys(faults.state()))
+        elif request.method == "POST":
+            # Here, null has a meaning of its own: off.
+            changes = fields_of(await request.body(), null=True)
+            if self._served.longest is None and any(changes.get(name) is not None for name in OF_ENGINES):
+                raise ApiError(f"{', '.join(OF_ENGINES)} need an engine: start the simulator with --profile")
+            try:
+                faults.switch(changes)
+            except FaultError as error:
+                raise ApiError(str(error)) from error
+        return json_response(faults.state())
 
     async def list_models(self, _: Request) -> Response:
-        return _json({"object": "list", "data": list(self._models.values())})
+        self._loaded()
+        return json_response({"object": "list", "data": list(self._models.values())})
 
     async def retrieve_model(self, request: Request) -> Response:
+        self._loaded()
         model = request.path_params["model"]
         if model not in self._models:
-            raise unknown_model(model)
-        return _json(self._models[model])
+            raise errors.unknown_model(model)
+        return json_response(self._models[model])
 
     async def create_chat_completion(self, request: Request) -> Response:
         asked = chat_request(await request.body())
-        if asked.model not in self._models:
-            raise unknown_model(asked.model)
-        if fault := self._faults.next():
-            raise fault
+        self._admit(asked.model)
         call = function_call(asked)
-        # A call's arguments are bound by their schema; a stop sequence could only break the JSON.
-        sampling = dataclasses.replace(asked.sampling, guided=call.arguments, stop=()) if call else asked.sampling
         response = ChatResponse(request=asked, call=call)
-        events = self._generate(asked.prompt, sampling)
-        if asked.stream:
-            headers = {"cache-control": "no-cache"}
-            return StreamingResponse(_sse(response, events), media_type="text/event-stream", headers=headers)
-        generated = await _unless_disconnected(request, events)
-        if generated is None:
-            return Response(status_code=_CLIENT_CLOSED_REQUEST)
-        return _json(response.completion(generated))
+        events = self._served.generate(self._fitting(_inference(asked, call, response.id)))
+        return streamed(response, events, done=True) if asked.stream else await whole(request, response, events)
+
+    async def create_response(self, request: Request) -> Response:
+        asked = responses_request(await request.body())
+        self._admit(asked.model)
+        call = function_call(asked)
+        answer = ResponsesAnswer(request=asked, call=call)
+        events = self._served.generate(self._fitting(_inference(asked, call, answer.id)))
+        return streamed(answer, events, done=False) if asked.stream else await whole(request, answer, events)
+
+    async def create_completion(self, request: Request) -> Response:
+        completion = Completion.of(await request.body())
+        inference = completion.inference
+        self._admit(inference.model)
+        events = self._served.generate(self._fitting(inference))
+        return streamed(completion, events, done=True) if inference.stream else await whole(request, completion, events)
+
+    async def create_embeddings(self, request: Request) -> Response:
+        embeddings = Embeddings.of(await request.body())
+        self._admit(embeddings.inference.model)
+        return await whole(request, embeddings, self._served.generate(self._fitting(embeddings.inference)))
+
+    def _loaded(self) -> None:
+        if self._served.startup.remaining():
+            raise errors.loading()
+
+    def _admit(self, model: str) -> None:
+        self._loaded()
+        if model not in self._models:
+            raise errors.unknown_model(model)
+        if fault := self._served.faults.next():
+            raise fault
+
+    def _fitting(self, inference: Inference) -> Inference:
+        longest = self._served.longest
+        if longest is not None:
+            for prompt in inference.prompts:
+                # No token is shorter than a character: most prompts need not be cut up to be counted.
+                if len(prompt) >= longest and (count := len(tokens(prompt))) >= longest:
+                    raise errors.too_long(count, longest)
+        return inference
 
 
-async def _sse(response: ChatResponse, events: AsyncGenerator[Event, None]) -> AsyncGenerator[bytes, None]:
-    generated = []
-    async with aclosing(events):
-        async for event in events:
-            generated.append(event)
-            for chunk in response.chunks(event):
-                yield _data(chunk)
-    if response.request.include_usage:
-        yield _data(response.usage_chunk(generated))
-    yield b"data: [DONE]\n\n"
+def _inference(asked: ChatRequest, call: FunctionCall | None, response_id: str) -> Inference:
+    return Inference(
+        prompts=(asked.prompt,),
+        sampling=_guided(asked.sampling, call),
+        model=asked.model,
+        id=response_id,
+        stream=asked.stream,
+    )
 
 
-def _data(chunk: dict[str, Any]) -> bytes:
-    return b"data: " + _encoded(chunk) + b"\n\n"
-
-
-async def _unless_disconnected(request: Request, events: AsyncGenerator[Event, None]) -> list[Event] | None:
-    """All events; `None` if the client leaves before the last of them."""
-
-    async def all_events() -> list[Event]:
-        async with aclosing(events):
-            return [event async for event in events]
-
-    async def disconnected() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-
-    generation, departure = asyncio.create_task(all_events()), asyncio.create_task(disconnected())
-    try:
-        await asyncio.wait((generation, departure), return_when=asyncio.FIRST_COMPLETED)
-        return generation.result() if generation.done() else None
-    finally:
-        generation.cancel()
-        departure.cancel()
-        await asyncio.gather(generation, departure, return_exceptions=True)
+def _guided(sampling: Sampling, call: FunctionCall | None) -> Sampling:
+    # A call's arguments are bound by their schema; a stop sequence could only break the JSON.
+    return dataclasses.replace(sampling, guided=call.arguments, stop=()) if call else sampling
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -143,16 +205,7 @@ async def _refused(request: Request, error: Exception) -> Response:
             refusal = ApiError(f"Invalid URL ({target})", status=error.status_code)
         case _:
             refusal = ApiError(f"The simulator itself failed: {error!r}", status=500, type="server_error")
-    return _json(refusal.body, refusal.status, headers)
-
-
-def _json(body: dict[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(_encoded(body), status, headers, "application/json")
-
-
-def _encoded(body: dict[str, Any]) -> bytes:
-    # Escaped to ASCII: what a client sent comes back in error messages and arguments, lone surrogates included.
-    return json.dumps(body, separators=(",", ":")).encode()
+    return json_response(refusal.body, refusal.status, headers)
 
 
 def _identified(app: ASGIApp) -> ASGIApp:

@@ -10,19 +10,25 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from otel_genai.simulator.engine import Sampling
 from otel_genai.simulator.errors import ApiError
+from otel_genai.simulator.fields import (
+    Range,
+    array,
+    checked,
+    fields_of,
+    model_of,
+    required,
+    stop_sequences,
+    streaming,
+    unsupported,
+    wrong_type,
+)
+from otel_genai.simulator.inference import Sampling
 
 ROLES = ("system", "assistant", "user", "function", "tool", "developer")
 MODES = ("none", "auto", "required")
 
-_NUMBERS: dict[str, tuple[float, float]] = {
-    "temperature": (0, 2),
-    "top_p": (0, 1),
-    "presence_penalty": (-2, 2),
-    "frequency_penalty": (-2, 2),
-}
-_INTEGERS: dict[str, tuple[float, float]] = {
+_INTEGERS: dict[str, Range] = {
     "n": (1, 128),
     "max_tokens": (1, float("inf")),
     "max_completion_tokens": (1, float("inf")),
@@ -32,7 +38,6 @@ _INTEGERS: dict[str, tuple[float, float]] = {
 _BOOLEANS = ("stream", "logprobs", "parallel_tool_calls", "store")
 _OBJECTS = ("stream_options", "response_format", "logit_bias", "metadata")
 _STRINGS = ("user", "service_tier", "reasoning_effort")
-_MOST_STOP_SEQUENCES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,42 +74,29 @@ class ChatRequest:
 
 def chat_request(body: bytes) -> ChatRequest:
     """The request in an HTTP body; `ApiError` if it is not one."""
-    fields = _fields(body)
-    if "model" not in fields:
-        raise ApiError("you must provide a model parameter")
-    if not isinstance(fields["model"], str):
-        raise _wrong_type("model", "a string", fields["model"])
+    fields = fields_of(body)
+    model = model_of(fields)
     messages = _messages(fields)
-    for name, (lowest, highest) in (_NUMBERS | _INTEGERS).items():
-        _check_number(fields, name, lowest, highest)
-    for names, kind, described in (
-        (_BOOLEANS, bool, "a boolean"),
-        (_OBJECTS, dict, "an object"),
-        (_STRINGS, str, "a string"),
-    ):
-        for name in names:
-            if name in fields and not isinstance(fields[name], kind):
-                raise _wrong_type(name, described, fields[name])
+    checked(fields, integers=_INTEGERS, booleans=_BOOLEANS, objects=_OBJECTS, strings=_STRINGS)
     if "max_tokens" in fields and "max_completion_tokens" in fields:
         message = "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported."
         raise ApiError(message, code="invalid_parameter_combination")
-    stream = fields.get("stream", False)
-    if "stream_options" in fields and not stream:
-        message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
-        raise ApiError(message, param="stream_options")
+    stream, include_usage = streaming(fields)
     functions = _functions(fields)
     tool_choice, function = _tool_choice(fields, functions)
     return ChatRequest(
-        model=fields["model"],
+        model=model,
         messages=messages,
         sampling=Sampling(
             n=fields.get("n", 1),
             max_tokens=fields.get("max_completion_tokens", fields.get("max_tokens")),
-            stop=_stop(fields),
+            stop=stop_sequences(fields),
             seed=fields.get("seed"),
+            temperature=fields.get("temperature"),
+            top_p=fields.get("top_p"),
         ),
         stream=stream,
-        include_usage=fields.get("stream_options", {}).get("include_usage") is True,
+        include_usage=include_usage,
         functions=functions,
         tool_choice=tool_choice,
         function=function,
@@ -123,20 +115,9 @@ def text_of(message: dict[str, Any]) -> str:
     return json.dumps(functions) if functions else ""
 
 
-def _fields(body: bytes) -> dict[str, Any]:
-    try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise ApiError("We could not parse the JSON body of your request.") from error
-    if not isinstance(fields, dict):
-        raise ApiError("The JSON body of your request is not an object.")
-    # OpenAI reads null as "not given", everywhere.
-    return {name: value for name, value in fields.items() if value is not None}
-
-
 def _messages(fields: dict[str, Any]) -> tuple[dict[str, Any], ...]:
-    _required(fields, "messages", "messages")
-    messages = _array(fields, "messages", "messages")
+    required(fields, "messages", "messages")
+    messages = array(fields, "messages", "messages")
     if not messages:
         message = (
             "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead."
@@ -145,16 +126,16 @@ def _messages(fields: dict[str, Any]) -> tuple[dict[str, Any], ...]:
     for index, message in enumerate(messages):
         at = f"messages[{index}]"
         if not isinstance(message, dict):
-            raise _wrong_type(at, "an object", message)
-        role = _required(message, "role", f"{at}.role")
+            raise wrong_type(at, "an object", message)
+        role = required(message, "role", f"{at}.role")
         if role not in ROLES:
-            raise _unsupported(f"{at}.role", role, ROLES)
+            raise unsupported(f"{at}.role", role, ROLES)
         _check_content(message, f"{at}.content")
-        for call_index, call in enumerate(_array(message, "tool_calls", f"{at}.tool_calls")):
+        for call_index, call in enumerate(array(message, "tool_calls", f"{at}.tool_calls")):
             if not isinstance(call, dict):
-                raise _wrong_type(f"{at}.tool_calls[{call_index}]", "an object", call)
+                raise wrong_type(f"{at}.tool_calls[{call_index}]", "an object", call)
         if role == "tool":
-            _required(message, "tool_call_id", f"{at}.tool_call_id")
+            required(message, "tool_call_id", f"{at}.tool_call_id")
     return tuple(messages)
 
 
@@ -163,68 +144,33 @@ def _check_content(message: dict[str, Any], at: str) -> None:
     if content is None:
         # Only a model's own turn may have nothing to say, and then because it called something.
         if message["role"] != "assistant":
-            raise _wrong_type(at, "one of a string or array of objects", content)
+            raise wrong_type(at, "one of a string or array of objects", content)
     elif isinstance(content, list):
         for index, part in enumerate(content):
             if not isinstance(part, dict):
-                raise _wrong_type(f"{at}[{index}]", "an object", part)
-            _required(part, "type", f"{at}[{index}].type")
+                raise wrong_type(f"{at}[{index}]", "an object", part)
+            required(part, "type", f"{at}[{index}].type")
     elif not isinstance(content, str):
-        raise _wrong_type(at, "one of a string or array of objects", content)
-
-
-def _check_number(fields: dict[str, Any], name: str, lowest: float, highest: float) -> None:
-    if name not in fields:
-        return
-    value = fields[name]
-    word = "integer" if name in _INTEGERS else "decimal"
-    # bool is a subclass of int in Python, and a different thing in JSON.
-    if isinstance(value, bool) or not isinstance(value, int if word == "integer" else (int, float)):
-        raise _wrong_type(name, "an integer" if word == "integer" else "a decimal", value)
-    # Asked this way round so that NaN, which compares false with everything, is refused.
-    if not value >= lowest:
-        message = (
-            f"Invalid '{name}': {word} below minimum value. Expected a value >= {lowest:g}, but got {value} instead."
-        )
-        raise ApiError(message, param=name, code=f"{word}_below_min_value")
-    if value > highest:
-        message = (
-            f"Invalid '{name}': {word} above maximum value. Expected a value <= {highest:g}, but got {value} instead."
-        )
-        raise ApiError(message, param=name, code=f"{word}_above_max_value")
-
-
-def _stop(fields: dict[str, Any]) -> tuple[str, ...]:
-    stop = fields.get("stop", [])
-    sequences = [stop] if isinstance(stop, str) else stop
-    if not isinstance(sequences, list) or not all(isinstance(sequence, str) for sequence in sequences):
-        raise _wrong_type("stop", "one of a string or array of strings", stop)
-    if len(sequences) > _MOST_STOP_SEQUENCES:
-        message = (
-            f"Invalid 'stop': array too long. Expected an array with maximum length {_MOST_STOP_SEQUENCES}, "
-            f"but got an array with length {len(sequences)} instead."
-        )
-        raise ApiError(message, param="stop", code="array_above_max_length")
-    return tuple(sequence for sequence in sequences if sequence)
+        raise wrong_type(at, "one of a string or array of objects", content)
 
 
 def _functions(fields: dict[str, Any]) -> dict[str, dict[str, Any]]:
     functions = {}
-    for index, tool in enumerate(_array(fields, "tools", "tools")):
+    for index, tool in enumerate(array(fields, "tools", "tools")):
         at = f"tools[{index}]"
         if not isinstance(tool, dict):
-            raise _wrong_type(at, "an object", tool)
-        if _required(tool, "type", f"{at}.type") != "function":
+            raise wrong_type(at, "an object", tool)
+        if required(tool, "type", f"{at}.type") != "function":
             continue
-        function = _required(tool, "function", f"{at}.function")
+        function = required(tool, "function", f"{at}.function")
         if not isinstance(function, dict):
-            raise _wrong_type(f"{at}.function", "an object", function)
-        name = _required(function, "name", f"{at}.function.name")
+            raise wrong_type(f"{at}.function", "an object", function)
+        name = required(function, "name", f"{at}.function.name")
         parameters = function.get("parameters")
         if not isinstance(name, str):
-            raise _wrong_type(f"{at}.function.name", "a string", name)
+            raise wrong_type(f"{at}.function.name", "a string", name)
         if not isinstance(parameters, dict | None):
-            raise _wrong_type(f"{at}.function.parameters", "an object", parameters)
+            raise wrong_type(f"{at}.function.parameters", "an object", parameters)
         functions[name] = parameters or {}
     return functions
 
@@ -238,44 +184,12 @@ def _tool_choice(fields: dict[str, Any], functions: dict[str, Any]) -> tuple[str
         raise ApiError(message, param="tool_choice")
     if isinstance(choice, str):
         if choice not in MODES:
-            raise _unsupported("tool_choice", choice, MODES)
+            raise unsupported("tool_choice", choice, MODES)
         return choice, None
     function = choice.get("function") if isinstance(choice, dict) else None
     if not isinstance(function, dict):
-        raise _wrong_type("tool_choice", "one of a string or an object that names a function", choice)
-    name = _required(function, "name", "tool_choice.function.name")
+        raise wrong_type("tool_choice", "one of a string or an object that names a function", choice)
+    name = required(function, "name", "tool_choice.function.name")
     if name not in functions:
         raise ApiError("Invalid value for 'tool_choice': no such function in 'tools'.", param="tool_choice")
     return "", name
-
-
-def _array(fields: dict[str, Any], name: str, at: str) -> list[Any]:
-    value = fields.get(name)
-    if not isinstance(value, list | None):
-        raise _wrong_type(at, "an array of objects", value)
-    return value or []
-
-
-def _required(fields: dict[str, Any], name: str, at: str) -> Any:
-    if fields.get(name) is None:
-        raise ApiError(f"Missing required parameter: '{at}'.", param=at, code="missing_required_parameter")
-    return fields[name]
-
-
-def _unsupported(at: str, value: object, supported: tuple[str, ...]) -> ApiError:
-    *most, last = (f"'{each}'" for each in supported)
-    message = f"Invalid value: '{value}'. Supported values are: {', '.join(most)}, and {last}."
-    return ApiError(message, param=at, code="invalid_value")
-
-
-def _wrong_type(at: str, expected: str, value: object) -> ApiError:
-    kinds = {
-        dict: "an object",
-        list: "an array",
-        str: "a string",
-        bool: "a boolean",
-        int: "an integer",
-        float: "a decimal",
-    }
-    message = f"Invalid type for '{at}': expected {expected}, but got {kinds.get(type(value), 'null')} instead."
-    return ApiError(message, param=at, code="invalid_type")

@@ -10,7 +10,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from otel_genai.simulator.engine import Event, Finish, Prefill, Token
+from otel_genai.simulator.inference import Event, Finish, Prefill, Token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,8 +30,8 @@ class ChatResponse:
     id: str = field(default_factory=lambda: f"chatcmpl-{uuid.uuid4().hex}")
     created: int = field(default_factory=lambda: int(time.time()))
 
-    def completion(self, events: Sequence[Event]) -> dict[str, Any]:
-        """The whole answer at once."""
+    def whole(self, events: Sequence[Event]) -> dict[str, Any]:
+        """The completion, at once."""
         texts = [""] * self.request.sampling.n
         reasons = [""] * self.request.sampling.n
         for event in events:
@@ -59,9 +59,10 @@ class ChatResponse:
             case Finish(choice):
                 yield self._chunk(choice, {}, self._reason(event))
 
-    def usage_chunk(self, events: Sequence[Event]) -> dict[str, Any]:
+    def ending(self, events: Sequence[Event]) -> Iterator[dict[str, Any]]:
         """The chunk that ends a stream whose usage was asked for."""
-        return self._envelope("chat.completion.chunk", []) | {"usage": usage(events)}
+        if self.request.include_usage:
+            yield self._envelope("chat.completion.chunk", []) | {"usage": usage(events)}
 
     def _opening(self) -> dict[str, Any]:
         if self.call is None:

@@ -1,110 +1,204 @@
-"""What is generated, and when: a prompt and its sampling go in, timed tokens come out. Nothing here knows HTTP.
+"""A model on an accelerator, step by step: all requests share its batch, its KV cache and its time.
 
-All choices of a request step together. Every step is due at a time fixed by the request's arrival, so that neither a
-late wake-up nor a slow reader makes the steps after it drift.
+One task works for all of them, with one timer a step, and is there only while there is work. Every step is due when the step before it
+was due plus its own time, so that a late wake-up does not slow the model down.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
-from typing import Literal
+from collections import deque
+from contextvars import Context
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
-from otel_genai.simulator.text import prose, tokens
+from otel_genai.simulator.inference import Event, Finish, Inference, Prefill, Token, answers
+from otel_genai.simulator.journal import Journal, Life, Load, Output
+from otel_genai.simulator.scheduler import Scheduler, Sequence
+from otel_genai.simulator.text import tokens
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sampling:
-    """How to answer a prompt."""
+    from otel_genai.simulator.faults import Faults
+    from otel_genai.simulator.profile import Profile
+    from otel_genai.simulator.scheduler import Step
 
-    n: int = 1
-    """Number of choices."""
-    max_tokens: int | None = None
-    """Upper bound for each choice; `None` lets the answer come to its natural end."""
-    stop: tuple[str, ...] = ()
-    """Sequences that end a choice before they are generated."""
-    seed: int | None = None
-    """Takes the place of the engine's own seed."""
-    guided: str | None = None
-    """Text that decoding is constrained to, as by a grammar; `None` lets the model choose its words."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prefill:
-    """The prompt has been read: what comes next is output."""
-
-    prompt_tokens: int
-    cached_tokens: int = 0
+_CATCHES_UP: Final = 1.0
+"""Seconds by which the machine may be late before lost time is lost for good."""
+_STALLS: Final = 100
+"""With stalls on, every step of that number is one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One generated token of one choice."""
+@dataclass(slots=True, eq=False)
+class _Request:
+    """What is under way for one request, and what has come for whoever reads it."""
 
-    choice: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """A choice has ended; nothing of it follows."""
-
-    choice: int
-    reason: Literal["stop", "length"]
+    open: int
+    """Sequences that have not ended."""
+    prompts_read: set[int] = field(default_factory=set)
+    events: deque[Event] = field(default_factory=deque)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    failure: BaseException | None = None
 
 
-Event = Prefill | Token | Finish
-"""`Prefill` comes once and first; then for every choice its tokens and, right after the last of them, its `Finish`."""
+@dataclass(slots=True, eq=False)
+class _Run:
+    """One sequence of a request."""
 
-Generate = Callable[[str, Sampling], AsyncGenerator[Event, None]]
-"""The seam between engine and wire. Closing the generator, or cancelling whoever awaits it, stops the generation."""
+    request: _Request
+    sequence: Sequence
+    life: Life
+    prompt: int
+    """Which of the request's."""
+    ends: Finish
+    """How it will, unless something comes in between."""
 
 
 class Engine:
-    """Answers every request at once, each at the same pace: `ttft` seconds to the first token, `itl` between tokens."""
+    """Serves all requests from one model. `longest` is the first number of prompt tokens that it does not take."""
 
     def __init__(
         self,
+        journal: Journal,
+        profile: Profile,
+        faults: Faults,
         *,
         seed: int = 0,
-        ttft: float = 0.0,
-        itl: float = 0.0,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.perf_counter,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self.longest = profile.longest()
+        self._journal = journal
+        self._profile = profile
+        self._faults = faults
         self._seed = seed
-        self._ttft = ttft
-        self._itl = itl
         self._clock = clock
         self._sleep = sleep
+        self._scheduler = Scheduler(profile)
+        self._runs: dict[Sequence, _Run] = {}
+        self._work: asyncio.Task[None] | None = None
+        self._steps = 0
+        self._told = (0, 0, 0)
 
-    async def generate(self, prompt: str, sampling: Sampling) -> AsyncGenerator[Event, None]:
+    async def generate(self, inference: Inference) -> AsyncGenerator[Event, None]:
         """The events of one request, each at its time."""
+        request = self._take(inference)
+        try:
+            while request.open or request.events:
+                if not request.events:
+                    request.news.clear()
+                    await request.news.wait()
+                    if request.failure is not None:
+                        raise request.failure
+                while request.events:
+                    yield request.events.popleft()
+        finally:
+            if request.open:
+                self._leave(request)
+
+    def _take(self, inference: Inference) -> _Request:
         arrived = self._clock()
-        answers = [self._answer(prompt, sampling, choice) for choice in range(sampling.n)]
-        for step in range(max(1, *(len(answer) for answer, _ in answers))):
-            await self._until(arrived + self._ttft + step * self._itl)
-            if step == 0:
-                yield Prefill(len(tokens(prompt)))
-            for choice, (answer, reason) in enumerate(answers):
-                if step < len(answer):
-                    yield Token(choice, answer[step])
-                if step == max(0, len(answer) - 1):
-                    yield Finish(choice, reason)
+        # An empty prompt still has the token that begins it.
+        read = [tokens(prompt) or [""] for prompt in inference.prompts]
+        said = answers(inference, seed=self._seed)
+        lives = self._journal.taken(inference, arrived, [len(prompt) for prompt in read])
+        request = _Request(open=len(lives))
+        for choice, (life, (answer, reason)) in enumerate(zip(lives, said, strict=True)):
+            prompt = choice // inference.sampling.n
+            room = max(0, self.longest - len(read[prompt]))
+            sequence = Sequence(read[prompt], answer[:room])
+            ends = Finish(choice, reason if len(answer) <= room else "length")
+            self._runs[sequence] = _Run(request, sequence, life, prompt, ends)
+            self._scheduler.add(sequence)
+        self._tell_load()
+        if self._work is None or self._work.done():
+            # In a context of its own: it does not work for the request that happens to be the first.
+            self._work = asyncio.create_task(self._step_by_step(), context=Context())
+            self._work.add_done_callback(self._ended)
+        return request
 
-    def _answer(self, prompt: str, sampling: Sampling, choice: int) -> tuple[list[str], Literal["stop", "length"]]:
-        text = sampling.guided
-        if text is None:
-            seed = self._seed if sampling.seed is None else sampling.seed
-            text = prose(seed=seed, prompt=prompt, choice=choice)
-        cut = min((at for at in map(text.find, sampling.stop) if at >= 0), default=len(text))
-        answer = tokens(text[:cut])
-        if sampling.max_tokens is not None and len(answer) > sampling.max_tokens:
-            return answer[: sampling.max_tokens], "length"
-        return answer, "stop"
+    def _leave(self, request: _Request) -> None:
+        left = [run for run in self._runs.values() if run.request is request]
+        for run in left:
+            self._scheduler.remove(run.sequence)
+            del self._runs[run.sequence]
+        request.open = 0
+        self._journal.left([run.life for run in left], self._clock())
+        self._tell_load()
 
-    async def _until(self, due: float) -> None:
-        # A step that is already due still lets the other requests take theirs.
-        await self._sleep(max(0.0, due - self._clock()))
+    async def _step_by_step(self) -> None:
+        due = self._clock()
+        while self._runs:
+            self._scheduler.limit_cache(self._faults.kv_tokens)
+            now = self._clock()
+            step = self._scheduler.schedule()
+            for sequence in step.admitted:
+                life = self._runs[sequence].life
+                life.scheduled, life.cached_tokens = now, sequence.cached
+            due = max(due, now - _CATCHES_UP) + self._seconds(step)
+            await self._sleep(max(0.0, due - self._clock()))
+            now = self._clock()
+            self._journal.statistics.step_lateness.add(max(0.0, now - due))
+            self._tell(self._scheduler.complete(step), step.crowded_out, now)
+            self._tell_load(step)
+
+    def _seconds(self, step: Step) -> float:
+        if not step.work:
+            return 0.0
+        self._steps += 1
+        seconds = self._profile.step_seconds(step.prompt_tokens, step.decoding, slow_decode=self._faults.slow_decode)
+        return seconds if self._steps % _STALLS else seconds + self._faults.stall
+
+    def _tell(self, sampled: list[Sequence], crowded_out: list[Sequence], at: float) -> None:
+        # Who left while the step was computed is no longer among the runs.
+        came = [(self._runs[sequence], self._came(self._runs[sequence])) for sequence in sampled]
+        came += [
+            (self._runs[sequence], [Finish(self._runs[sequence].ends.choice, "length")])
+            for sequence in crowded_out
+            if sequence in self._runs
+        ]
+        self._journal.told([Output(run.life, tuple(events), at) for run, events in came])
+        for run, events in came:
+            if run.life.is_over:
+                del self._runs[run.sequence]
+                run.request.open -= 1
+            run.request.events.extend(events)
+            run.request.news.set()
+
+    def _came(self, run: _Run) -> list[Event]:
+        """What a sequence has got by the step that was just computed."""
+        sequence, events = run.sequence, list[Event]()
+        if run.prompt not in run.request.prompts_read:
+            run.request.prompts_read.add(run.prompt)
+            events.append(Prefill(run.life.prompt_tokens, run.life.cached_tokens, run.prompt))
+        if sequence.generated > run.life.generated:
+            events.append(Token(run.ends.choice, sequence.answer[sequence.generated - 1]))
+        if sequence.is_complete:
+            events.append(run.ends)
+        return events
+
+    def _tell_load(self, step: Step | None = None) -> None:
+        scheduler, before = self._scheduler, self._told
+        self._told = scheduler.preemptions, scheduler.prefix_queries, scheduler.prefix_hits
+        preemptions, queries, hits = (now - then for now, then in zip(self._told, before, strict=True))
+        self._journal.loaded(
+            Load(
+                running=len(scheduler.running),
+                waiting=len(scheduler.waiting),
+                kv_cache_utilization=scheduler.cache.used / max(1, scheduler.cache.capacity),
+                batch_tokens=step.tokens if step is not None and step.work else None,
+                preemptions=preemptions,
+                prefix_cache_queries=queries,
+                prefix_cache_hits=hits,
+            )
+        )
+
+    def _ended(self, work: asyncio.Task[None]) -> None:
+        """A fault of our own must not leave anybody waiting."""
+        if work.cancelled() or (error := work.exception()) is None:
+            return
+        for run in self._runs.values():
+            run.request.failure = error
+            run.request.news.set()

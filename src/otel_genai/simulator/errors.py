@@ -1,8 +1,7 @@
-"""Failures in OpenAI's shape: those that a request has earned, and those that the simulator deals out on purpose."""
+"""Failures in OpenAI's shape."""
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 
@@ -29,20 +28,15 @@ def unknown_model(model: str) -> ApiError:
     return ApiError(message, status=404, param="model", code="model_not_found")
 
 
-class Faults:
-    """Fails a share of the requests, chosen by a random number generator of its own: the same seed, the same choice."""
+def too_long(tokens: int, longest: int) -> ApiError:
+    """For a prompt that leaves no room for an answer."""
+    message = (
+        f"This model's maximum context length is {longest} tokens. However, your messages resulted in {tokens} tokens. "
+        "Please reduce the length of the messages."
+    )
+    return ApiError(message, code="context_length_exceeded")
 
-    def __init__(self, *, rate: float, seed: int) -> None:
-        self._rate = rate
-        self._draw = random.Random(seed)  # noqa: S311 - no secret here
 
-    def next(self) -> ApiError | None:
-        """The fault that meets the next request, if any."""
-        # Two draws whatever happens: a request's luck then depends on its number alone, not on the rate.
-        fails, limited = self._draw.random() < self._rate, self._draw.random() < 0.5
-        if not fails:
-            return None
-        if limited:
-            return ApiError("Rate limit reached.", status=429, type="requests", code="rate_limit_exceeded")
-        message = "The server had an error while processing your request. Sorry about that!"
-        return ApiError(message, status=500, type="server_error")
+def loading() -> ApiError:
+    """For everything that comes before the model has been loaded."""
+    return ApiError("The model is still loading.", status=503, type="server_error", code="model_loading")

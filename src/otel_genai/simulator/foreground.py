@@ -24,17 +24,24 @@ SIGNALLED = 128
 """Exit statuses as shells give them; a command that signal n ended has 128 + n."""
 
 
-async def until_interrupted(ready: str) -> None:
-    """Print a line, then wait for SIGINT or SIGTERM: whoever stops a service means what Ctrl-C means."""
+async def until_interrupted(ready: str, *, loading: float) -> None:
+    """Print a line after `loading` seconds, and wait for SIGINT or SIGTERM: whoever stops a service means what Ctrl-C means."""
     signals = _signals()
+    if loading and await _interrupted(signals, loading):
+        return
     print(ready, file=sys.stderr, flush=True)
     await signals.get()
 
 
-async def run(command: Sequence[str], *, base_url: str) -> int:
-    """Run a command whose OpenAI clients call this server, pass signals on to it, and return its exit status."""
+async def run(command: Sequence[str], *, base_url: str, loading: float) -> int:
+    """Run a command whose OpenAI clients call this server, pass signals on to it, and return its exit status.
+
+    It is started after `loading` seconds, if no signal comes before.
+    """
     # Before the command starts: a signal in between would end us and leave it behind.
     signals = _signals()
+    if loading and (number := await _interrupted(signals, loading)):
+        return SIGNALLED + number
     environment = os.environ | {"OPENAI_BASE_URL": base_url, "OPENAI_API_KEY": "simulated"}
     try:
         process = await asyncio.create_subprocess_exec(*command, env=environment)
@@ -45,6 +52,14 @@ async def run(command: Sequence[str], *, base_url: str) -> int:
     status = await process.wait()
     passing_on.cancel()
     return status if status >= 0 else SIGNALLED - status
+
+
+async def _interrupted(signals: asyncio.Queue[int], seconds: float) -> int | None:
+    """The signal that comes within so many seconds, if one does."""
+    try:
+        return await asyncio.wait_for(signals.get(), seconds)
+    except TimeoutError:
+        return None
 
 
 def _signals() -> asyncio.Queue[int]:

@@ -1,0 +1,21 @@
+"""The time that a model takes to load: until it is over, nothing is served."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Startup:
+    """Loading begins now and takes so many seconds."""
+
+    def __init__(self, seconds: float = 0.0, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._over = clock() + seconds
+
+    def remaining(self) -> float:
+        """Seconds until the model is loaded; 0 once it is."""
+        return max(0.0, self._over - self._clock())

@@ -1,0 +1,33 @@
+"""The simulator as a process of its own, without the rest of the command line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+PROGRAM = """
+import argparse, sys
+from otel_genai.simulator import add_arguments, simulate
+parser = argparse.ArgumentParser(prog="otel-genai simulate")
+add_arguments(parser)
+sys.exit(simulate(parser.parse_args()))
+"""
+
+
+def started(*arguments: str, program: str = PROGRAM) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", program, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Without a terminal, as under a service manager: signals then have to be passed on.
+        start_new_session=True,
+    )
+
+
+def ended(*arguments: str) -> tuple[int, str, str]:
+    """Exit status, standard output and standard error."""
+    with started(*arguments) as process:
+        output, errors = process.communicate(timeout=30)
+    return process.returncode, output, errors
