@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 ENGINES := .venv-engines
 INTEROP := .venv-interop
+STACK := .venv-stack
 PIN := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=$(CURDIR)/constraints/dev.txt
 OLDER_OPENAI := 1.40 2.54
 OLDER_TRANSFORMERS := 4.48
@@ -11,7 +12,7 @@ PEERS := upstream openinference openllmetry openlit logfire
 OPENAI_TESTS := tests/test_openai_*.py tests/test_content.py tests/test_simulator.py
 TRANSFORMERS_TESTS := $(patsubst %,tests/test_transformers_%.py,generate streamers unnoticed pipelines loading)
 
-.PHONY: help demo test test-matrix test-engines test-interop check format docs bench bench-peers clean
+.PHONY: help demo test test-matrix test-engines test-interop test-stack check format docs bench bench-peers clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -59,6 +60,12 @@ $(INTEROP)/ready: pyproject.toml constraints/interop.txt
 	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(INTEROP)/bin/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
+$(STACK)/ready: pyproject.toml constraints/dev.txt constraints/stack.txt examples/chat_app/requirements.txt
+	@echo "Installing into $(STACK), with what the demo stack needs …"
+	@$(PYTHON) -m venv $(STACK)
+	@$(PIN) $(STACK)/bin/pip install --quiet --editable '.[openai,run,simulator,dev]' -r constraints/stack.txt -r examples/chat_app/requirements.txt
+	@touch $@
+
 # --no-deps because a peer may ask for more than it needs here, or for what no release has: see its file's first lines.
 .venv-peers-%/ready: constraints/peers-%.txt
 	@echo "Installing $* into $(@D) …"
@@ -70,7 +77,7 @@ demo: $(VENV)/demo ## Run examples/chat.py, instrumented, against a simulated mo
 	@$(VENV)/bin/otel-genai simulate --port 0 --ttft 80ms --itl 12ms -- $(VENV)/bin/otel-genai run examples/chat.py
 
 test: $(VENV)/dev ## Run all tests that need no model engine
-	$(VENV)/bin/pytest --ignore tests/engines --ignore tests/interop --cov --cov-report=term:skip-covered
+	$(VENV)/bin/pytest --ignore tests/engines --ignore tests/interop --ignore tests/stack --cov --cov-report=term:skip-covered
 
 test-matrix: $(OLDER_OPENAI:%=test-openai-%) $(OLDER_TRANSFORMERS:%=test-transformers-%) $(VENV)/dev ## Run the libraries' tests against their older versions too
 	@echo "openai, newest:"
@@ -89,6 +96,9 @@ test-engines: $(ENGINES)/ready ## Run the tests against a real vLLM on CPU
 
 test-interop: $(INTEROP)/ready ## Run real programs under the runner: load generator, servers, notebook, browser
 	$(INTEROP)/bin/python -m pytest tests/interop
+
+test-stack: $(STACK)/ready ## Run the demo stack without containers: dashboards, alerts, collector hop, chat page
+	$(STACK)/bin/python -m pytest tests/stack
 
 check: $(VENV)/dev ## Lint, format, types, architecture
 	$(VENV)/bin/ruff check
@@ -114,4 +124,4 @@ bench-peers: $(VENV)/dev $(PEERS:%=.venv-peers-%/ready) ## Measure other instrum
 	$(VENV)/bin/python benchmarks/peers.py
 
 clean: ## Remove the environments
-	rm -rf $(VENV) $(ENGINES) $(INTEROP) .venv-openai-* .venv-transformers-* .venv-peers-*
+	rm -rf $(VENV) $(ENGINES) $(INTEROP) $(STACK) .venv-openai-* .venv-transformers-* .venv-peers-*

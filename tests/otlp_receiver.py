@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
     from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
@@ -32,13 +32,19 @@ class Received:
         self.spans: list[Span] = []
         self.metrics: list[Metric] = []
         self.logs: list[LogRecord] = []
+        self.made_by: dict[bytes, Resource] = {}
+        """Span id → the process that it comes from."""
         self._lock = threading.Lock()
         self._arrival = threading.Condition()
 
     def wait_for_spans(self, count: int, *, patience: float) -> bool:
         """Whether that many spans arrive within so many seconds."""
+        return self.wait_for(lambda: len(self.spans) >= count, patience=patience)
+
+    def wait_for(self, condition: Callable[[], bool], *, patience: float) -> bool:
+        """Whether what has arrived meets the condition within so many seconds."""
         with self._arrival:
-            return self._arrival.wait_for(lambda: len(self.spans) >= count, patience)
+            return self._arrival.wait_for(condition, patience)
 
     def add(self, path: str, body: bytes) -> None:
         """Take in the body of one request."""
@@ -48,7 +54,9 @@ class Received:
                 case "/v1/traces":
                     for spans in ExportTraceServiceRequest.FromString(body).resource_spans:
                         self.resources.append(spans.resource)
-                        self.spans += [span for scope in spans.scope_spans for span in scope.spans]
+                        found = [span for scope in spans.scope_spans for span in scope.spans]
+                        self.made_by |= dict.fromkeys((span.span_id for span in found), spans.resource)
+                        self.spans += found
                 case "/v1/metrics":
                     for metrics in ExportMetricsServiceRequest.FromString(body).resource_metrics:
                         self.resources.append(metrics.resource)

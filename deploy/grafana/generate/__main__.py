@@ -1,0 +1,24 @@
+"""Writes the dashboards as the JSON that Grafana provisions: `python deploy/grafana/generate`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from client import CLIENT
+from cost import COST
+from gap import GAP
+from panels import dashboard_json
+from server import SERVER
+
+TARGET = Path(__file__).parents[1] / "dashboards"
+
+
+def main() -> None:
+    """Write all of them."""
+    for name, dashboard in {"client": CLIENT, "server": SERVER, "gap": GAP, "cost": COST}.items():
+        (TARGET / f"{name}.json").write_text(json.dumps(dashboard_json(dashboard), indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

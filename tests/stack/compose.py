@@ -1,0 +1,43 @@
+"""What docker-compose.yaml says, so that tests start the same programs in the same way."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from stack.programs import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FILE: Final = ROOT / "docker-compose.yaml"
+_DEFAULT: Final = re.compile(r"\$\{\w+:-([^}]*)\}")
+
+
+def services() -> dict[str, dict[str, Any]]:
+    """Every service, anchors resolved, variables at their defaults."""
+    found: dict[str, dict[str, Any]] = yaml.safe_load(_DEFAULT.sub(r"\1", FILE.read_text()))["services"]
+    return found
+
+
+def command(service: str, **options: object) -> list[str]:
+    """A service's command with the values of some of its `--options` replaced; they must be there."""
+    words: list[str] = services()[service]["command"]
+    for name, value in options.items():
+        (found,) = (word for word in words if word.startswith(f"--{name}="))
+        words[words.index(found)] = f"--{name}={value}"
+    return words
+
+
+def environment(service: str, addresses: Mapping[str, str]) -> dict[str, str]:
+    """A service's variables, with the network's names replaced by where things listen here."""
+    variables: dict[str, str] = services()[service]["environment"]
+    return {name: _replaced(value, addresses) for name, value in variables.items()}
+
+
+def _replaced(value: str, addresses: Mapping[str, str]) -> str:
+    for name, address in addresses.items():
+        value = value.replace(f"//{name}", f"//{address}")
+    return value

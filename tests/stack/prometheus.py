@@ -1,0 +1,105 @@
+"""A real Prometheus over the stack's own configuration and rules, with time running faster."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+import yaml
+
+from stack.programs import ROOT, answers, fetched, free_port, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+DEPLOYED: Final = ROOT / "deploy" / "prometheus"
+FASTER: Final = 30
+"""Windows and delays are divided by this: five minutes become ten seconds. Rates and shares stay what they are."""
+
+_RANGE: Final = re.compile(r"\[(\d+)([smh])\]")
+_DELAY: Final = re.compile(r"\bfor: (\d+)([smh])\b")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
+
+
+class Prometheus:
+    """A server that answers queries."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """The series that an expression has now, without those that are NaN; `metric` is their labels, `value` the figure."""
+        found = self._asked("query", query=expression)["result"]
+        assert isinstance(found, list), expression
+        return [
+            {"metric": series["metric"], "value": float(series["value"][1])}
+            for series in found
+            if not math.isnan(float(series["value"][1]))
+        ]
+
+    def firing(self) -> set[tuple[str, str]]:
+        """The alerts that fire: name, and whom they are about."""
+        alerts = self._asked("alerts")["alerts"]
+        return {
+            (alert["labels"]["alertname"], alert["labels"].get("instance", ""))
+            for alert in alerts
+            if alert["state"] == "firing"
+        }
+
+    def rules(self) -> list[dict[str, Any]]:
+        """Every rule with its `health`."""
+        return [rule for group in self._asked("rules")["groups"] for rule in group["rules"]]
+
+    def _asked(self, what: str, **parameters: str) -> Any:
+        status, body = fetched(f"{self.url}/api/v1/{what}?{urlencode(parameters)}")
+        assert status == 200, (parameters, body)
+        return json.loads(body)["data"]
+
+
+@contextmanager
+def prometheus(targets: Mapping[str, Mapping[str, str]], folder: Path) -> Iterator[Prometheus]:
+    """A server that scrapes, in the place of each target that the configuration names, the addresses given for it.
+
+    `targets` is target → instance → address; the series have the instance's name.
+    """
+    (folder / "rules").mkdir(parents=True)
+    for file in (DEPLOYED / "rules").iterdir():
+        (folder / "rules" / file.name).write_text(faster(file.read_text()))
+    config = yaml.safe_load((DEPLOYED / "prometheus.yml").read_text())
+    config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    for job in config["scrape_configs"]:
+        job["static_configs"] = [
+            {"targets": [address], "labels": {"instance": instance}}
+            for group in job.get("static_configs", ())
+            for name in group["targets"]
+            for instance, address in targets[name].items()
+        ]
+    # What has no fixed target is looked for by name, and there are no names here.
+    config["scrape_configs"] = [job for job in config["scrape_configs"] if "dns_sd_configs" not in job]
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    command = (
+        "prometheus",
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--enable-feature=exemplar-storage",
+    )
+    with running(command, ready=lambda: answers(f"{url}/-/ready"), log=folder / "prometheus.log"):
+        yield Prometheus(url)
+
+
+def faster(rules: str) -> str:
+    """The rules with all windows and delays divided."""
+    return _DELAY.sub(lambda found: f"for: {_divided(found)}", _RANGE.sub(lambda found: f"[{_divided(found)}]", rules))
+
+
+def _divided(duration: re.Match[str]) -> str:
+    seconds = int(duration[1]) * _SECONDS[duration[2]]
+    assert seconds % FASTER == 0, f"{duration[0]} cannot be divided by {FASTER}"
+    return f"{seconds // FASTER}s"

@@ -1,0 +1,45 @@
+"""A real OTLP hop, the collector's stand-in: what arrives over HTTP or gRPC goes on to wherever it is told."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from stack.programs import free_port, listens, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Protocol = Literal["http", "grpc"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """Where it listens, by protocol."""
+
+    http: str
+    grpc: str
+
+
+@contextmanager
+def rotel(to: str, onwards: Protocol, folder: Path) -> Iterator[Hop]:
+    """A hop that passes traces, metrics and logs on to the endpoint `to`."""
+    spec = find_spec("rotel")
+    assert spec, "rotel is not installed"
+    assert spec.origin
+    http, grpc = free_port(), free_port()
+    command = (
+        str(Path(spec.origin).with_name("rotel-agent")),
+        "start",
+        f"--otlp-http-endpoint=127.0.0.1:{http}",
+        f"--otlp-grpc-endpoint=127.0.0.1:{grpc}",
+        "--exporter=otlp",
+        f"--otlp-exporter-endpoint={to}",
+        f"--otlp-exporter-protocol={onwards}",
+        "--batch-timeout=200ms",
+    )
+    with running(command, ready=lambda: listens(http) and listens(grpc), log=folder / "rotel.log"):
+        yield Hop(f"http://127.0.0.1:{http}", f"http://127.0.0.1:{grpc}")

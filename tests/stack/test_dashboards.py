@@ -1,0 +1,110 @@
+"""Dashboards that people can read: every chart says what it shows, in a unit, and fits its place."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from stack.dashboards import FILES, GRAFANA, loaded, panels
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.stack
+
+DASHBOARDS = loaded()
+UNMODELLED = {"definition", "titleFormat", "textFormat", "useValueForTime", "tooltip"}
+"""The editor's copy of a query, what only annotations of Prometheus have, and a heatmap's tooltip of later versions."""
+
+
+@pytest.fixture(params=DASHBOARDS)
+def dashboard(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return DASHBOARDS[request.param]
+
+
+def test_there_is_one_for_each_question() -> None:
+    assert {name: board["title"] for name, board in DASHBOARDS.items()} == {
+        "client": "GenAI client",
+        "server": "GenAI server",
+        "gap": "GenAI client against server",
+        "cost": "GenAI cost",
+    }
+    assert len({board["uid"] for board in DASHBOARDS.values()}) == 4
+
+
+def test_the_files_are_those_that_their_source_makes(tmp_path: Path) -> None:
+    shutil.copytree(GRAFANA / "generate", tmp_path / "generate")
+    (tmp_path / "dashboards").mkdir()
+    subprocess.run([sys.executable, "-B", tmp_path / "generate"], timeout=60, check=True)
+    made = {file.name: file.read_text() for file in (tmp_path / "dashboards").iterdir()}
+    assert made == {file.name: file.read_text() for file in FILES}
+
+
+def test_grafana_knows_every_field(dashboard: dict[str, Any]) -> None:
+    from grafana_foundation_sdk.cog.encoder import JSONEncoder
+    from grafana_foundation_sdk.cog.plugins import register_default_plugins
+    from grafana_foundation_sdk.models.dashboard import Dashboard
+
+    register_default_plugins()
+    read = json.loads(JSONEncoder().encode(Dashboard.from_json(dashboard)))
+    assert lost(dashboard, read) == set()
+
+
+def lost(written: Any, read: Any) -> set[str]:
+    """The fields whose value did not come through."""
+    if isinstance(written, dict) and isinstance(read, dict):
+        fields = written.keys() - UNMODELLED
+        return (fields - read.keys()).union(*(lost(written[field], read[field]) for field in fields & read.keys()))
+    if isinstance(written, list) and isinstance(read, list) and len(written) == len(read):
+        return set[str]().union(*(lost(*pair) for pair in zip(written, read, strict=True)))
+    return set() if written == read else {f"{written} became {read}"}
+
+
+def test_every_chart_says_what_it_shows(dashboard: dict[str, Any]) -> None:
+    for panel in panels(dashboard):
+        assert panel["title"]
+        assert panel["description"].endswith((".", "yaml.")), panel["title"]
+        assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
+        for target in panel["targets"]:
+            assert target["legendFormat"] or panel["type"] == "table", panel["title"]
+
+
+def test_no_chart_lies_over_another(dashboard: dict[str, Any]) -> None:
+    taken: dict[tuple[int, int], str] = {}
+    for panel in dashboard["panels"]:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24
+        for cell in (
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        ):
+            assert taken.setdefault(cell, panel["title"]) == panel["title"]
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+
+
+def test_every_variable_is_chosen_from_what_there_is(dashboard: dict[str, Any]) -> None:
+    names = {variable["name"] for variable in dashboard["templating"]["list"]}
+    text = str(dashboard["panels"])
+    assert {name for name in ("provider", "model", "instance") if f"${name}" in text} == names - {"datasource"}
+
+
+def test_dots_on_charts_lead_to_traces() -> None:
+    (prometheus, jaeger) = yaml.safe_load((GRAFANA / "provisioning/datasources/datasources.yaml").read_text())[
+        "datasources"
+    ]
+    (destination,) = prometheus["jsonData"]["exemplarTraceIdDestinations"]
+    assert destination == {"name": "trace_id", "datasourceUid": jaeger["uid"]}
+    dotted = {
+        panel["title"]
+        for board in DASHBOARDS.values()
+        for panel in panels(board)
+        if any(target["exemplar"] for target in panel["targets"])
+    }
+    assert dotted >= {"Time to first chunk", "Time to first token, traced", "Duration"}
