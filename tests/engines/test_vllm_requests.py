@@ -233,7 +233,7 @@ def test_a_conversation_is_captured_as_the_model_sees_it(llm: Any, capturing: Re
     ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def embedder(tiny_model: Path) -> Any:
     """The tiny model as one that embeds."""
     return make_llm(tiny_model, runner="pooling", convert="embed")

@@ -23,8 +23,12 @@ _ENVIRONMENT: Final = {
 }
 
 
+_kept: list[Any] = []
+"""Every engine that was made: the end of one, collected as garbage, would be the end of all."""
+
+
 def options(model: Path, **more: Any) -> dict[str, Any]:
-    """What every engine of these tests is made with. Engines are made once a session: the end of one is the end of all."""
+    """What every engine of these tests is made with."""
     os.environ.update(_ENVIRONMENT)
     return {
         "model": str(model),
@@ -44,7 +48,9 @@ def make_llm(model: Path, **more: Any) -> Any:
     made = options(model, **more)
     import vllm
 
-    return vllm.LLM(**made)
+    llm = vllm.LLM(**made)
+    _kept.append(llm)
+    return llm
 
 
 def make_async_llm(model: Path) -> Any:
