@@ -61,7 +61,7 @@ def test_a_wrong_argument_is_refused_at_once() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.stderr.splitlines()[-1] == (
         "ValueError: instrument() does not know exporter; it takes tracer_provider, meter_provider, logger_provider, "
-        "provider, redact, completion_hook"
+        "provider, redact, completion_hook, engine_stats"
     )
 
 

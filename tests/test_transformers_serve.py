@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from openai import APIStatusError
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 import transformer_models
@@ -233,6 +234,18 @@ def test_other_interfaces_are_served_under_their_names(server: Serving, instrume
     assert served.kind == Span.SPAN_KIND_SERVER
     (served,) = told(server, response.context.trace_id, "chat")
     assert served.kind == Span.SPAN_KIND_SERVER
+
+
+def test_a_request_that_is_refused_is_a_span_of_the_server_too(server: Serving, instrumented: Recorded) -> None:
+    with pytest.raises(APIStatusError) as refused:
+        client(server.url).chat.completions.create(
+            model=server.model, messages=QUESTION, extra_body={"no_such_field": 1}
+        )
+    asked = caller(instrumented)
+    (served,) = told(server, asked.trace_id, "chat")
+    assert is_beneath(server, served, asked.span_id)
+    assert served.kind == Span.SPAN_KIND_SERVER
+    assert attributes(served)["error.type"] == str(refused.value.status_code) == "422"
 
 
 def test_a_caller_without_a_trace_is_served_in_one_of_its_own(server: Serving) -> None:

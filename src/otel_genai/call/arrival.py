@@ -1,6 +1,6 @@
 """Requests that arrive from outside of the process: whose they are, and since when they wait.
 
-The first inference for such a request is its span, of kind SERVER: it begins when the request arrived. Its parent is the caller's span,
+Inferences for such a request are spans of kind SERVER, of which the first begins when the request arrived. Its parent is the caller's span,
 or that which the web framework has opened for the request. If the application refuses the request before any model is asked, that is its
 span.
 """

@@ -36,6 +36,8 @@ def occasion(endpoint: Endpoint, request: Request, arguments: Arguments) -> Occa
         return Occasion(request._replace(operation=above.inference))
     arrival = propagation.arrival()
     if arrival is not None:
-        return Occasion(arrival.served(request), None, arrival.within, arrival) if arrival.take() else Occasion(request)
+        served = arrival.served(request)
+        # Of several prompts in one request, the first stands for all of it; the others begin where they are asked.
+        return Occasion(served, None, arrival.within, arrival) if arrival.take() else Occasion(served)
     caller = propagation.carried(endpoint.carried(arguments))
     return Occasion(request) if caller is None else Occasion(request._replace(side=Side.SERVER), within=caller)

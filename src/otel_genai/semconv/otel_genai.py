@@ -27,6 +27,12 @@ LOAD_MEMORY_BYTES: Final = "otel_genai.load.memory_bytes"
 LOAD_DEVICE: Final = "otel_genai.load.device"
 LOAD_DTYPE: Final = "otel_genai.load.dtype"
 
+# ── values of gen_ai.provider.name, where the conventions have none ────────────────────────────────────────────────────
+
+HUGGING_FACE: Final = "huggingface"
+VLLM: Final = "vllm"
+SIMULATOR: Final = "simulator"
+
 # ── values of gen_ai.operation.name, where none of the conventions' applies ────────────────────────────────────────────
 
 PIPELINE: Final = "pipeline"

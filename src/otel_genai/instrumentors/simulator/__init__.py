@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 
 from otel_genai.endpoint import Application, Beat, Binding, Ending, Gate, Row, Statistics
 from otel_genai.instrumentors.instrumentor import Instrumentor
-from otel_genai.semconv import gen_ai
+from otel_genai.semconv import gen_ai, otel_genai
 
 _JOURNAL: Final = "otel_genai.simulator.journal"
 _SERVED: Final = {
@@ -31,5 +31,7 @@ class SimulatorInstrumentor(Instrumentor):
         Beat(module=_JOURNAL, target="Journal.told", told=f"{__name__}.sequences:told"),
         Ending(module=_JOURNAL, target="Journal.ended", told=f"{__name__}.sequences:ended"),
         Statistics(module=_JOURNAL, target="Journal.loaded", told=f"{__name__}.load:load"),
-        Application(module="otel_genai.simulator.app", target="routes", operations=_SERVED, provider="simulator"),
+        Application(
+            module="otel_genai.simulator.app", target="routes", operations=_SERVED, provider=otel_genai.SIMULATOR
+        ),
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_genai.instrumentors.simulator.sequences import SIMULATOR
 from otel_genai.operation import EngineLoad
+from otel_genai.semconv import otel_genai
 
 if TYPE_CHECKING:
     from otel_genai.endpoint import Arguments
@@ -15,7 +15,7 @@ def load(arguments: Arguments) -> EngineLoad:
     """What a call of `Journal.loaded` tells."""
     told = arguments.args[0]
     return EngineLoad(
-        provider=SIMULATOR,
+        provider=otel_genai.SIMULATOR,
         model=arguments.instance.model,
         running=told.running,
         waiting=told.waiting,

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from otel_genai.endpoint import Arguments
     from otel_genai.operation import Timing
 
-SIMULATOR: Final = "simulator"
-_DEFAULT: Final = Request(operation=gen_ai.TEXT_COMPLETION, provider=SIMULATOR, side=Side.INTERNAL)
+_DEFAULT: Final = Request(operation=gen_ai.TEXT_COMPLETION, provider=otel_genai.SIMULATOR, side=Side.INTERNAL)
 
 
 def taken_request(arguments: Arguments) -> Request:

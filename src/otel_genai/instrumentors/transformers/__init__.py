@@ -84,7 +84,13 @@ class TransformersInstrumentor(Instrumentor):
         _news("OutputRouter.deliver", "delivered"),
         _news("OutputRouter.deliver_batch", "delivered"),
         _news("ContinuousBatchingManager.cancel_request", "cancelled"),
-        Application(module="transformers.cli.serving.server", target="build_server", operations=_SERVED, optional=True),
+        Application(
+            module="transformers.cli.serving.server",
+            target="build_server",
+            operations=_SERVED,
+            provider=otel_genai.HUGGING_FACE,
+            optional=True,
+        ),
         Handoff(module=_SERVING, target="InferenceThread.submit", optional=True),
         Handoff(module=_SERVING, target="InferenceThread.async_submit", optional=True),
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.endpoint import Account, Arguments, Endpoint
 from otel_genai.instrumentors.transformers.decoding import tokenizer_of
-from otel_genai.instrumentors.transformers.generate import ERROR, HUGGING_FACE, LENGTH, STOP, generate_failure
+from otel_genai.instrumentors.transformers.generate import ERROR, LENGTH, STOP, generate_failure
 from otel_genai.instrumentors.transformers.model_name import model_name
 from otel_genai.operation import Failure, Message, Phase, Prompt, Request, Response, Side, Text, Usage
 from otel_genai.semconv import gen_ai, general, otel_genai
@@ -24,7 +24,7 @@ _POSITIONS: Final = ("input_ids", "request_id", "max_new_tokens", "streaming", "
 _CHILD: Final = "__child#"
 """What the library puts between a request's id and the number of one of its further sequences."""
 
-_DEFAULT: Final = Request(operation=gen_ai.TEXT_COMPLETION, provider=HUGGING_FACE, side=Side.INTERNAL)
+_DEFAULT: Final = Request(operation=gen_ai.TEXT_COMPLETION, provider=otel_genai.HUGGING_FACE, side=Side.INTERNAL)
 
 
 def _given(arguments: Arguments) -> dict[str, Any]:

@@ -14,14 +14,13 @@ from otel_genai.endpoint import Arguments, Endpoint, Pushed
 from otel_genai.instrumentors.transformers.generation import POSITIONS, Generation
 from otel_genai.instrumentors.transformers.model_name import model_name
 from otel_genai.operation import Failure, Message, Prompt, Request, Response, Side, Text, Usage
-from otel_genai.semconv import gen_ai
+from otel_genai.semconv import gen_ai, otel_genai
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_genai.endpoint import Tee
 
-HUGGING_FACE: Final = "huggingface"
 STOP: Final = "stop"
 LENGTH: Final = "length"
 ERROR: Final = "error"
@@ -41,7 +40,7 @@ def generate_request(arguments: Arguments) -> Request:
     stops = generation.setting("stop_strings")
     return Request(
         operation=gen_ai.TEXT_COMPLETION,
-        provider=HUGGING_FACE,
+        provider=otel_genai.HUGGING_FACE,
         model=model_name(generation.model),
         side=Side.INTERNAL,
         stream=generation.given.get("streamer") is not None,
@@ -220,7 +219,7 @@ def generate_failure(error: BaseException, content: bool) -> Failure | None:
 
 
 GENERATE: Final = Endpoint(
-    default=Request(operation=gen_ai.TEXT_COMPLETION, provider=HUGGING_FACE, side=Side.INTERNAL),
+    default=Request(operation=gen_ai.TEXT_COMPLETION, provider=otel_genai.HUGGING_FACE, side=Side.INTERNAL),
     request=generate_request,
     prompt=generate_prompt,
     failure=generate_failure,

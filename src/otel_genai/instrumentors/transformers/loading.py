@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.endpoint import Arguments, Endpoint, Pushed
 from otel_genai.instrumentors.transformers import decoding
-from otel_genai.instrumentors.transformers.generate import HUGGING_FACE, generate_failure
+from otel_genai.instrumentors.transformers.generate import generate_failure
 from otel_genai.instrumentors.transformers.model_name import model_name, readable
 from otel_genai.operation import Request, Response, Side
 from otel_genai.semconv import otel_genai
@@ -91,7 +91,7 @@ def nothing(result: Any) -> Facts:  # noqa: ARG001
 
 
 def _loading(operation: str, name: Callable[[Arguments], str | None], loaded: Callable[[Any], Facts]) -> Endpoint:
-    default = Request(operation=operation, provider=HUGGING_FACE, side=Side.INTERNAL)
+    default = Request(operation=operation, provider=otel_genai.HUGGING_FACE, side=Side.INTERNAL)
 
     def tap(arguments: Arguments, content: bool, tee: Tee) -> tuple[Arguments, Pushed]:  # noqa: ARG001
         return arguments, _Load(loaded)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.endpoint import Arguments, Endpoint, Pushed
 from otel_genai.instrumentors.transformers import decoding
-from otel_genai.instrumentors.transformers.generate import HUGGING_FACE, generate_failure
+from otel_genai.instrumentors.transformers.generate import generate_failure
 from otel_genai.instrumentors.transformers.model_name import model_name
 from otel_genai.operation import Message, Prompt, Request, Response, Side, Text
 from otel_genai.semconv import gen_ai, otel_genai
@@ -24,7 +24,7 @@ def pipeline_request(arguments: Arguments) -> Request:
     """The request: the model's name. How it generates is said by the generations."""
     return Request(
         operation=otel_genai.PIPELINE,
-        provider=HUGGING_FACE,
+        provider=otel_genai.HUGGING_FACE,
         model=model_name(arguments.instance.model),
         side=Side.INTERNAL,
     )
@@ -102,7 +102,7 @@ def pipeline_tap(arguments: Arguments, content: bool, tee: Tee) -> tuple[Argumen
 
 
 CALL: Final = Endpoint(
-    default=Request(operation=otel_genai.PIPELINE, provider=HUGGING_FACE, side=Side.INTERNAL),
+    default=Request(operation=otel_genai.PIPELINE, provider=otel_genai.HUGGING_FACE, side=Side.INTERNAL),
     request=pipeline_request,
     prompt=pipeline_prompt,
     failure=generate_failure,

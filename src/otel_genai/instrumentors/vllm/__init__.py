@@ -20,7 +20,7 @@ from otel_genai.endpoint import (
 )
 from otel_genai.instrumentors.instrumentor import Instrumentor
 from otel_genai.instrumentors.vllm import cold_start, native
-from otel_genai.semconv import gen_ai
+from otel_genai.semconv import gen_ai, otel_genai
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _PROCESSOR: Final = "vllm.v1.engine.output_processor"
 _LLM: Final = "vllm.entrypoints.llm"
-_VLLM: Final = "vllm"
 _BUILDERS: Final = (
     "vllm.entrypoints.launchers.app",
     "vllm.entrypoints.launchers.api_server.entry",
@@ -88,7 +87,7 @@ def _application(module: str, target: str, *, is_given: bool = False) -> Applica
         module=module,
         target=target,
         operations=_SERVED,
-        provider=_VLLM,
+        provider=otel_genai.VLLM,
         is_given=is_given,
         optional=True,
     )

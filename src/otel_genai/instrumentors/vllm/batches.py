@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.endpoint import Endpoint, Fold
 from otel_genai.instrumentors.vllm.model_name import model_name
-from otel_genai.instrumentors.vllm.request import DEFAULT, VLLM, client_id, engine_failure, sampled
+from otel_genai.instrumentors.vllm.request import DEFAULT, client_id, engine_failure, sampled
 from otel_genai.operation import Message, Request, Response, Side, Text, Usage
 from otel_genai.semconv import gen_ai, otel_genai
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from otel_genai.endpoint import Arguments
 
-_BATCH: Final = Request(operation=otel_genai.BATCH, provider=VLLM, side=Side.INTERNAL)
+_BATCH: Final = Request(operation=otel_genai.BATCH, provider=otel_genai.VLLM, side=Side.INTERNAL)
 
 
 def batch_request(arguments: Arguments) -> Request:

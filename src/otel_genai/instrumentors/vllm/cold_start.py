@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from otel_genai.endpoint import Startup
-from otel_genai.instrumentors.vllm.request import VLLM
 from otel_genai.operation import Request, Side
 from otel_genai.semconv import otel_genai
 
-_COLD_START: Final = Request(operation=otel_genai.COLD_START, provider=VLLM, side=Side.INTERNAL)
+_COLD_START: Final = Request(operation=otel_genai.COLD_START, provider=otel_genai.VLLM, side=Side.INTERNAL)
 
 ROWS: Final = (
     # The server binds its port first, and has a span of its own for that. It has moved.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from otel_genai.instrumentors.vllm.model_name import model_name
 from otel_genai.operation import EngineLoad
+from otel_genai.semconv import otel_genai
 
 if TYPE_CHECKING:
     from otel_genai.endpoint import Arguments
@@ -24,7 +25,7 @@ def load(arguments: Arguments) -> EngineLoad | None:
     config = getattr(arguments.instance, "vllm_config", None)
     cache = None if config is None else getattr(scheduler, "prefix_cache_stats", None)
     return EngineLoad(
-        provider="vllm",
+        provider=otel_genai.VLLM,
         model=model_name(arguments.instance),
         engine_index=_index(arguments),
         running=getattr(scheduler, "num_running_reqs", None),

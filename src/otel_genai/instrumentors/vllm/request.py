@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.instrumentors.vllm.model_name import model_name
 from otel_genai.operation import Failure, Message, Prompt, Request, Side, Text
-from otel_genai.semconv import gen_ai
+from otel_genai.semconv import gen_ai, otel_genai
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from otel_genai.endpoint import Arguments
 
-VLLM: Final = "vllm"
 _POSITIONS: Final = ("request_id", "prompt", "params", "arrival_time", "lora_request")
 _OF_SEVERAL: Final = re.compile(r"(cmpl-.+)-\d+|(resp_.+)_\d+")
 """What the server calls one of a request's several parts; its client knows the part before the number."""
@@ -23,7 +22,7 @@ _EMBED: Final = "embed"
 _POOLING: Final = {_EMBED: gen_ai.EMBEDDINGS, "token_embed": gen_ai.EMBEDDINGS}
 """Kinds of pooling that the conventions have a word for; the others are their own."""
 
-DEFAULT: Final = Request(operation=gen_ai.TEXT_COMPLETION, provider=VLLM, side=Side.INTERNAL)
+DEFAULT: Final = Request(operation=gen_ai.TEXT_COMPLETION, provider=otel_genai.VLLM, side=Side.INTERNAL)
 
 
 def given(arguments: Arguments) -> dict[str, Any]:
