@@ -108,6 +108,13 @@ def test_where_tokens_are_known_by_chunk_the_last_token_is_not_the_last_chunk(tm
     assert found.per_output_token == all_at(about(0.05))
 
 
+def test_an_engines_tokens_are_timed_though_nobody_streams(tmp_path: Path) -> None:
+    asked, answered = {"side": "internal"}, {"finish_reasons": ["stop", "length"]}
+    found = only(tmp_path, stream([100_000, 200_000, 400_000], output=6, request=asked, response=answered))
+    assert found.first_token == all_at(0.2)
+    assert found.per_output_token == all_at(about(0.1))  # two sequences of three tokens, side by side
+
+
 @pytest.mark.parametrize("output", [None, 0, 1])
 def test_fewer_than_two_tokens_have_no_time_per_token(output: int | None, tmp_path: Path) -> None:
     assert only(tmp_path, stream([100_000, 200_000], output=output)).per_output_token is None

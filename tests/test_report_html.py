@@ -195,7 +195,7 @@ def test_an_operation_is_told_once_and_its_chunks_are_numbers(tmp_path: Path) ->
                 "start": 2.0,
                 "duration": 0.250001,
                 "first_token": 0.25,
-                "per_output_token": 5e-07,
+                "per_output_token": 2e-06,
                 "stream": True,
                 "chunks": 3,
                 "counted": True,

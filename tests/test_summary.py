@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from otel_genai.operation import Failure, Operation, Request, Response, Timing, Usage
+from otel_genai.operation import Failure, Operation, Request, Response, Side, Timing, Usage
 from otel_genai.recording.notation import printable, seconds
 from otel_genai.recording.summary import KEPT_CALLS, KEPT_ROWS, Row, Summary, Tokens, percentile
 from otel_genai.recording.terminal import print_summary
@@ -74,6 +74,12 @@ def test_what_nobody_told_is_unknown() -> None:
     (row,) = rows(operation(model=None))
     assert (row.model, row.first_token_p50) == (None, None)
     assert (row.input_tokens, row.output_tokens, row.output_rate) == (None, None, None)
+
+
+def test_an_engine_tells_its_first_token_though_nobody_streams() -> None:
+    timing = Timing(began_ns=0, started=100.0, ended=101.0, first_token=100.25)
+    (row,) = rows(Operation(request=Request(operation="chat", provider="vllm", side=Side.INTERNAL), timing=timing))
+    assert row.first_token_p50 == 0.25
 
 
 def test_a_stream_without_a_token_has_no_time_to_it() -> None:

@@ -47,13 +47,13 @@ class Figures:
     duration: Percentiles | None
     """Over all calls, failed and unfinished ones included: what callers waited."""
     first_token: Percentiles | None
-    """From the start to the first chunk that brought generated output, over streams that tell it."""
+    """From the start to the first generated output, over operations that tell it."""
     first_chunk: Percentiles | None
     """From the start to the first chunk of any kind, over streams."""
     inter_token: Percentiles | None
     """Gaps between the chunks of a stream, from the first to the last."""
     per_output_token: Percentiles | None
-    """(last token - first token) / (output tokens - 1), over streams that tell both."""
+    """(last token - first token) / (output tokens - 1), over operations that tell both."""
     input_tokens: Tokens | None
     output_tokens: Tokens | None
     output_rate: float | None
@@ -71,18 +71,14 @@ def figures(operations: Iterable[Recorded]) -> list[Figures]:
     return sorted(found, key=lambda row: -row.calls)
 
 
-def first_token(operation: Recorded) -> float | None:
-    """Seconds from the start to the first token of a stream; of what is not streamed nobody sees it."""
-    return operation.first_token if operation.stream else None
-
-
 def per_output_token(operation: Recorded) -> float | None:
-    """Seconds a token after the first; `None` unless the stream tells its first token and counts two or more."""
-    first = first_token(operation)
-    count: int = operation.usage.get("output", 0)
-    if first is None or count < 2 or not operation.chunks:
+    """Seconds a token after the first; `None` unless the first is told, and two or more are counted."""
+    first = operation.first_token
+    # Sequences that are generated side by side take the time of one.
+    later: float = operation.usage.get("output", 0) / (len(operation.response.get("finish_reasons", ())) or 1) - 1
+    if first is None or later <= 0 or not operation.chunks:
         return None
-    return (_last_token(operation) - first) / (count - 1)
+    return (_last_token(operation) - first) / later
 
 
 def _last_token(operation: Recorded) -> float:
@@ -107,7 +103,7 @@ def _row(operation: str, model: str | None, calls: Sequence[Recorded]) -> Figure
         errors=sum(call.error is not None for call in calls),
         unfinished=sum(call.unfinished for call in calls),
         duration=_percentiles(call.duration for call in calls),
-        first_token=_percentiles(_known(map(first_token, calls))),
+        first_token=_percentiles(_known(call.first_token for call in calls)),
         first_chunk=_percentiles(call.chunks[0] for call in calls if call.chunks),
         inter_token=_percentiles(chain.from_iterable(gaps(call) for call in calls)),
         per_output_token=_percentiles(_known(map(per_output_token, calls))),

@@ -13,7 +13,7 @@ import threading
 from importlib.metadata import PackageNotFoundError, distribution, version
 from itertools import count
 from time import perf_counter_ns, time_ns
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from otel_genai.recording import lines
 from otel_genai.recording.command_line import shown
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("otel_genai")
 
-_PREFIX: Final = "otel_genai_"
 """Of our entry points, which are named after the libraries that they instrument."""
 
 _recorder: Recorder | None = None
@@ -147,11 +146,12 @@ def _libraries() -> dict[str, str]:
     """The libraries that can be instrumented and are installed, and their versions."""
     found = {}
     for entry_point in distribution("otel-genai").entry_points.select(group="opentelemetry_instrumentor"):
-        library = entry_point.name.removeprefix(_PREFIX)
-        try:
-            found[library] = version(library)
-        except PackageNotFoundError:
-            continue
+        for requirement in entry_point.load().requires:
+            library = requirement.partition(" ")[0]
+            try:
+                found[library] = version(library)
+            except PackageNotFoundError:
+                continue
     return found
 
 

@@ -45,7 +45,7 @@ class Row:
     """Over all calls, failed ones included: what callers waited."""
     duration_p95: float | None
     first_token_p50: float | None
-    """Over streamed calls."""
+    """Over calls that tell it: streams, and those of an engine in this process."""
     input_tokens: Tokens | None
     output_tokens: Tokens | None
     output_rate: float | None
@@ -141,7 +141,7 @@ class Summary:
                 response.model or request.model,
                 operation.failure is not None,
                 timing.duration,
-                timing.time_to_first_token if request.stream else None,
+                timing.time_to_first_token,
                 usage.input if usage else None,
                 usage.output if usage else None,
             )

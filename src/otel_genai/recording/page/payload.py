@@ -21,7 +21,7 @@ from base64 import b64encode
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.recording.figures import first_token, per_output_token
+from otel_genai.recording.figures import per_output_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,7 +93,7 @@ def _operation(operation: Recorded, began_ns: int, process: int) -> dict[str, An
         "parent": operation.parent_span_id,
         "start": round((operation.began_ns - began_ns) / 1e9, 6),
         "duration": round(operation.duration, 6),
-        "first_token": _rounded(first_token(operation)),
+        "first_token": _rounded(operation.first_token),
         "per_output_token": _rounded(per_output_token(operation), 9),
         "stream": operation.stream or None,
         "unfinished": operation.unfinished or None,
