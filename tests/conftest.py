@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import openai
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
     from otel_genai.operation import Operation
     from otlp_receiver import Received
+
+# A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
