@@ -12,7 +12,7 @@ PEERS := upstream openinference openllmetry openlit logfire
 OPENAI_TESTS := tests/test_openai_*.py tests/test_content.py tests/test_simulator.py
 TRANSFORMERS_TESTS := $(patsubst %,tests/test_transformers_%.py,generate streamers unnoticed pipelines loading)
 
-.PHONY: help demo test test-matrix test-engines test-interop test-stack check format docs bench bench-peers clean
+.PHONY: help demo test test-matrix test-engines test-interop test-stack check format docs bench bench-engines bench-peers clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -119,6 +119,9 @@ bench: $(VENV)/dev ## Measure what calls, streams, tokens and start-up cost: abo
 	$(VENV)/bin/python benchmarks/instructions.py
 	$(VENV)/bin/python benchmarks/transformers_token.py
 	$(VENV)/bin/python benchmarks/startup.py
+
+bench-engines: $(ENGINES)/ready ## Measure what is added to a step of vLLM with 64 sequences: about eight minutes
+	$(ENGINES)/bin/python benchmarks/vllm_step.py
 
 bench-peers: $(VENV)/dev $(PEERS:%=.venv-peers-%/ready) ## Measure other instrumentations of the same client beside this one
 	$(VENV)/bin/python benchmarks/peers.py

@@ -4,7 +4,7 @@ In `outputs` the model is left out: the real engine takes 64 requests, and its o
 that microseconds can be seen. In `step` the engine works, with a model that is as small as they come. `harness.py` says how it is measured.
 It needs an environment with vLLM; the engine is in the process that is measured.
 
-python benchmarks/vllm_step.py                 all cells, about two minutes
+python benchmarks/vllm_step.py                 all cells, about eight minutes
 python benchmarks/vllm_step.py outputs ours    one cell: CPU microseconds a step
 """
 
