@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from otel_genai.operation import Operation
     from otlp_receiver import Received
 
-# A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C.
+# Whoever starts the tests in the background has them, and all that they start, ignore some of the signals that they are about.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -1,0 +1,362 @@
+"""The run that docs/debugging.md tells of: its figures on the terminal, its pictures in docs/images.
+
+`PYTHONPATH=tests python -m stack.walkthrough` takes ten minutes. Programs, variables, load, profile, scrapes and rules are those of
+docker-compose.yaml, at their own pace; what stands in for containers is what the stack's tests use.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
+
+import yaml
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from chat_app import opened, say, wait_until_answered
+from chromium import page
+from launched import ENVIRONMENT
+from otlp_receiver import receiver
+from stack.compose import command, environment
+from stack.programs import ROOT, answers, await_that, free_port, program, running
+from stack.prometheus import DEPLOYED, Prometheus
+from stack.rotel import rotel
+from stack.stack import SIMULATORS, _gateway, _metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+
+    from chromium import Page
+    from otlp_receiver import Received
+
+SICK: Final = "simulator-2"
+FAULT: Final = "kv-tokens=3000"
+IMAGES: Final = ROOT / "docs" / "images"
+QUESTIONS: Final = ("Why is the sky blue?", "And at sunset?", "On Mars, too?", "What about the Moon?", "And the sea?")
+
+WARM_S: Final = 150
+SICK_S: Final = 270
+"""Long enough for the alert, two minutes on average and one more, and for a window of two minutes after the queue has grown."""
+PATIENCE_S: Final = 300.0
+SLOW_S: Final = 4.0
+
+
+def _share(percent: int, metric: str, *by: str, window: str = "2m") -> str:
+    return f"histogram_quantile({percent / 100:g}, sum by ({', '.join(('le', *by))}) (rate({metric}_seconds_bucket[{window}])))"
+
+
+def _mean(metric: str) -> str:
+    return f"rate({metric}_seconds_sum[2m]) / rate({metric}_seconds_count[2m])"
+
+
+FIRST_CHUNK: Final = "gen_ai_client_operation_time_to_first_chunk"
+EVERYBODY: Final = {
+    "calls finished, 1/s": "sum(rate(gen_ai_client_operation_duration_seconds_count[2m]))",
+    "failed, 1/s": 'sum(rate(gen_ai_client_operation_duration_seconds_count{error_type!=""}[2m])) or vector(0)',
+    **{f"first chunk p{percent}, s": _share(percent, FIRST_CHUNK) for percent in (50, 90, 95, 99)},
+    "between chunks p50, s": _share(50, "gen_ai_client_operation_time_per_output_chunk"),
+    "first chunk, client, mean, s": "model:genai_client_first_chunk_seconds:mean5m",
+    "first token, server, mean, s": "model:genai_server_first_token_seconds:mean5m",
+    "client less server, s": "model:genai_client_server_gap_seconds:mean5m",
+}
+BY_REPLICA: Final = {
+    "saturation": "instance:genai_saturation:max",
+    "waiting": "avg_over_time(vllm:num_requests_waiting[1m])",
+    "running": "avg_over_time(vllm:num_requests_running[1m])",
+    "KV cache": "avg_over_time(vllm:kv_cache_usage_perc[1m])",
+    "KV cache, highest": "max_over_time(vllm:kv_cache_usage_perc[2m])",
+    "preemptions, 1/s": "rate(vllm:num_preemptions_total[2m])",
+    "prefix cache hits, share": "rate(vllm:prefix_cache_hits_total[2m]) / rate(vllm:prefix_cache_queries_total[2m])",
+    "finished, 1/s": "sum by (instance) (rate(vllm:request_success_total[2m]))",
+    "tokens out, 1/s": "rate(vllm:generation_tokens_total[2m])",
+    "queue, mean, s": _mean("vllm:request_queue_time"),
+    "prefill, mean, s": _mean("vllm:request_prefill_time"),
+    "decode, mean, s": _mean("vllm:request_decode_time"),
+    "per token, mean, s": _mean("vllm:request_time_per_output_token"),
+    "between tokens p50, s": _share(50, "vllm:inter_token_latency", "instance"),
+    "steps late, mean, s": _mean("otel_genai_simulator_step_lateness"),
+}
+GRAPHS: Final = {
+    "first-chunk": _share(95, FIRST_CHUNK, window="1m"),
+    "saturation": "instance:genai_saturation:max",
+    "kv-cache": "max by (instance) (vllm:kv_cache_usage_perc)",
+}
+TELLING: Final = ("gen_ai.usage.", "gen_ai.response.time_to_first_chunk", "otel_genai.phase.")
+"""The beginnings of those attributes that the page shows of a trace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """Where the composition's programs listen, and what they told."""
+
+    prometheus: Prometheus
+    received: Received
+    chat: str
+    sick: str
+
+
+@contextmanager
+def demo(folder: Path) -> Iterator[Demo]:
+    """What `docker compose up` starts, ready; `folder` takes configurations, logs and data."""
+    ports = {name: free_port() for name in (*SIMULATORS, "gateway", "chat")}
+    exporters = {name: free_port() for name in (*SIMULATORS, "chat", "load")}
+    with ExitStack() as programs:
+        received = programs.enter_context(receiver())
+        hop = programs.enter_context(rotel(received.endpoint, "http", folder))
+        addresses = {
+            "gateway:8000": f"127.0.0.1:{ports['gateway']}",
+            "collector:4318": hop.http.removeprefix("http://"),
+        }
+
+        def start(name: str, words: list[str], url: str) -> None:
+            variables = environment(name, addresses) | {
+                "OTEL_METRICS_EXPORTER": "otlp,prometheus",
+                "OTEL_EXPORTER_PROMETHEUS_HOST": "127.0.0.1",
+                "OTEL_EXPORTER_PROMETHEUS_PORT": str(exporters[name]),
+            }
+            log = folder / f"{name}.log"
+            programs.enter_context(running(words, ready=lambda: answers(url), log=log, variables=variables))
+
+        for name in SIMULATORS:
+            words = command(name, host="127.0.0.1", port=ports[name])
+            start(name, words, f"http://127.0.0.1:{ports[name]}/health")
+        programs.enter_context(_gateway(ports, folder))
+        chat = f"http://127.0.0.1:{ports['chat']}"
+        start("chat", command("chat", host="127.0.0.1", port=ports["chat"]), f"{chat}/health")
+        start("load", command("load"), _metrics(exporters["load"]))
+        targets = {f"{name}:8000": {f"{name}:8000": ports[name]} for name in SIMULATORS}
+        targets["collector:8889"] = {
+            f"{name}:8000" if name in SIMULATORS else name: exporters[name] for name in exporters
+        }
+        server = programs.enter_context(_prometheus(targets, folder))
+        yield Demo(server, received, chat, f"http://127.0.0.1:{ports[SICK]}")
+
+
+@contextmanager
+def _prometheus(targets: Mapping[str, Mapping[str, int]], folder: Path) -> Iterator[Prometheus]:
+    """The deployed configuration, with the targets where they are here: target → instance → port."""
+    config = yaml.safe_load((DEPLOYED / "prometheus.yml").read_text())
+    shutil.copytree(DEPLOYED / "rules", folder / "rules")
+    config["scrape_configs"] = [job for job in config["scrape_configs"] if "static_configs" in job]
+    for job in config["scrape_configs"]:
+        job["static_configs"] = [
+            {"targets": [f"127.0.0.1:{port}"], "labels": {"instance": instance}}
+            for group in job["static_configs"]
+            for name in group["targets"]
+            for instance, port in targets[name].items()
+        ]
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+    port = free_port()
+    words = [
+        "prometheus",
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    url = f"http://127.0.0.1:{port}"
+    with running(words, ready=lambda: answers(f"{url}/-/ready"), log=folder / "prometheus.log"):
+        yield Prometheus(url)
+
+
+# ── what is done ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def main() -> None:
+    """Healthy, sick, healed: figures of each, and pictures on the way."""
+    folder = Path(tempfile.mkdtemp(prefix="walkthrough-"))
+    with demo(folder) as stack, page(folder / "browser") as browser:
+        time.sleep(WARM_S)
+        tell("healthy", stack.prometheus)
+        opened(browser, stack.chat).show_as(width=900, height=560)
+        browser.click("#tools")
+        browser.click("#text")
+        ask(browser, QUESTIONS[0], turn=1)
+
+        since = time.time_ns()
+        switch(stack, FAULT)
+        await_that(
+            lambda: bool(stack.prometheus.query(f'vllm:num_requests_waiting{{instance="{SICK}:8000"}} > 8')),
+            lambda: "no queue grows",
+            PATIENCE_S,
+        )
+        tell_trace(stack.received, wait_for_an_answer(browser))
+        tell_alerts(stack.prometheus, since, until=lambda: time.time_ns() > since + SICK_S * 1e9)
+        tell("with the fault", stack.prometheus)
+        tell_exemplars(stack.received, since)
+        picture_alerts(stack, browser)
+
+        healed = time.time_ns()
+        switch(stack, "off")
+        tell_alerts(stack.prometheus, healed, until=lambda: not stack.prometheus.firing())
+        time.sleep(60)
+        tell("healed", stack.prometheus)
+        for name, expression in GRAPHS.items():
+            picture_graph(stack, browser, name, expression)
+    shutil.rmtree(folder)
+
+
+def switch(stack: Demo, *words: str) -> None:
+    """Switch a fault of the sick simulator on or off, by the command that people use."""
+    subprocess.run([program("otel-genai"), "fault", "--at", stack.sick, *words], env=ENVIRONMENT, check=True)
+
+
+def ask(browser: Page, question: str, turn: int) -> bool:
+    """Ask the chat page, wait for the answer, and tell whether it let itself be waited for; that moment is the picture."""
+    say(browser, question)
+    asked = time.monotonic()
+    begun = "document.querySelector('article:last-of-type .said')?.textContent"
+    while not browser.evaluate(begun) and time.monotonic() < asked + SLOW_S:
+        time.sleep(0.02)
+    print(f"chat: {question} Begins after {time.monotonic() - asked:.2f} s or more.")
+    slow = not browser.evaluate(begun)
+    if slow:
+        browser.screenshot(IMAGES / "debugging-chat.png")
+    wait_until_answered(browser, turn)
+    browser.wait_for("document.querySelector('article:last-of-type .trace')")
+    return slow
+
+
+def wait_for_an_answer(browser: Page) -> str:
+    """Go on asking until an answer is slow; its trace's id."""
+    for turn, question in enumerate(QUESTIONS[1:], start=2):
+        if ask(browser, question, turn):
+            href: str = browser.evaluate("document.querySelector('article:last-of-type .trace').href")
+            return href.rpartition("/")[2]
+    raise AssertionError("nobody had to wait")
+
+
+def picture_graph(stack: Demo, browser: Page, name: str, expression: str) -> None:
+    """Prometheus's own graph of an expression, over the whole run."""
+    browser.show_as(width=1100, height=850)
+    options = {"g0.expr": expression, "g0.tab": 0, "g0.range_input": "12m"}
+    # Not `open`, which waits for an address that this page changes by itself.
+    browser._ask("Page.navigate", url=f"{stack.prometheus.url}/classic/graph?{urlencode(options)}")
+    browser.wait_for("document.querySelector('.legend .line')")
+    browser.screenshot(IMAGES / f"debugging-{name}.png")
+
+
+def picture_alerts(stack: Demo, browser: Page) -> None:
+    """Prometheus's page of alerts: the firing ones, opened."""
+    browser.show_as(width=1000, height=840)
+    browser.open(f"{stack.prometheus.url}/classic/alerts")
+    browser.click("label:has(#inactiveAlerts)")
+    browser.click("button.show-annotations")
+    browser.evaluate("document.querySelectorAll('.alert_header.alert-danger').forEach((it) => it.click())")
+    browser.show_as(width=1000, height=browser.evaluate("document.body.scrollHeight"))
+    browser.screenshot(IMAGES / "debugging-alert.png")
+
+
+# ── what is told ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def tell(when: str, prometheus: Prometheus) -> None:
+    """All figures, at this moment."""
+    print(f"\n{when}")
+    for what, expression in EVERYBODY.items():
+        print(f"  {what:30}", *(f"{series['value']:10.3f}" for series in prometheus.query(expression)))
+    print(f"  {'':30}", *(f"{name:>12}" for name in SIMULATORS))
+    for what, expression in BY_REPLICA.items():
+        values = {series["metric"]["instance"]: series["value"] for series in prometheus.query(expression)}
+        print(f"  {what:30}", *(f"{values.get(f'{name}:8000', float('nan')):12.3f}" for name in SIMULATORS))
+
+
+def tell_alerts(prometheus: Prometheus, since: int, until: Callable[[], bool]) -> None:
+    """Which alerts fire, whenever that changes, in seconds from a moment on."""
+    told: set[tuple[str, str]] | None = None
+    while not until():
+        if (firing := prometheus.firing()) != told:
+            print(f"firing after {(time.time_ns() - since) / 1e9:.0f} s: {sorted(firing)}")
+            told = firing
+        time.sleep(0.5)
+    print(f"firing after {(time.time_ns() - since) / 1e9:.0f} s: {sorted(prometheus.firing())}")
+
+
+def tell_trace(received: Received, trace: str) -> None:
+    """The spans of a trace as a tree, with what they say of GenAI."""
+    await_that(
+        lambda: sum(span.kind == Span.SPAN_KIND_SERVER for span in _spans(received, trace)) == 2,
+        lambda: "the trace does not arrive",
+        PATIENCE_S,
+    )
+    spans = _spans(received, trace)
+    ids = {span.span_id for span in spans}
+    print(f"\ntrace {trace}")
+    for span in spans:
+        if span.parent_span_id not in ids:
+            _tell_span(received, spans, span, depth=0)
+
+
+def _spans(received: Received, trace: str) -> list[Span]:
+    return sorted(
+        (span for span in list(received.spans) if span.trace_id.hex() == trace),
+        key=lambda span: span.start_time_unix_nano,
+    )
+
+
+def _tell_span(received: Received, spans: Iterable[Span], span: Span, depth: int) -> None:
+    process = _values(received.made_by[span.span_id].attributes)
+    kind = Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_")
+    where = process["service.instance.id"] if depth and kind == "SERVER" else ""
+    pad = "  " * depth
+    print(f"{pad}{span.name:{24 - len(pad)}}{kind:10}{process['service.name']:14}{where:16}{_seconds(span):8.3f} s")
+    for name, value in _values(span.attributes).items():
+        if name.startswith(TELLING):
+            print(f"{pad}    {name:44}{value:8.3f}" if isinstance(value, float) else f"{pad}    {name:44}{value:>8}")
+    for child in spans:
+        if child.parent_span_id == span.span_id:
+            _tell_span(received, spans, child, depth + 1)
+
+
+def tell_exemplars(received: Received, since: int) -> None:
+    """The dots of the clients' chart from that moment on, and the replicas that they lead to."""
+    dots = {
+        (exemplar.as_double, exemplar.trace_id)
+        for metric in list(received.metrics)
+        if metric.name == "gen_ai.client.operation.time_to_first_chunk"
+        for point in metric.histogram.data_points
+        for exemplar in point.exemplars
+        if exemplar.time_unix_nano > since
+    }
+    spans = list(received.spans)
+    servers = {
+        span.trace_id: (_values(received.made_by[span.span_id].attributes)["service.instance.id"], span)
+        for span in spans
+        if span.kind == Span.SPAN_KIND_SERVER and "gen_ai.request.model" in _values(span.attributes)
+    }
+    led = Counter((servers[trace][0], waited > SLOW_S) for waited, trace in dots if trace in servers)
+    print(
+        "\ndots",
+        *(f"{replica}, {'slow' if slow else 'quick'}: {count}" for (replica, slow), count in sorted(led.items())),
+        sep="\n  ",
+    )
+    waits = [
+        (waited, _values(servers[trace][1].attributes)["otel_genai.phase.queue"])
+        for waited, trace in sorted(dots)
+        if waited > SLOW_S and trace in servers
+    ]
+    print("first chunk, and of it in the queue:", *waits[:: max(1, len(waits) // 8)], sep="\n  ")
+
+
+def _values(attributes: Iterable[KeyValue]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for attribute in attributes:
+        kind = attribute.value.WhichOneof("value")
+        found[attribute.key] = getattr(attribute.value, kind) if kind else None
+    return found
+
+
+def _seconds(span: Span) -> float:
+    return (span.end_time_unix_nano - span.start_time_unix_nano) / 1e9
+
+
+if __name__ == "__main__":
+    main()
