@@ -14,7 +14,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, StatusCode
 
-from otel_genai.call import cold_start, native, propagation
+from otel_genai.call import GIVES_WAY, cold_start, propagation
 from otel_genai.call.call import finish_open_calls
 from otel_genai.call.patching import Patches
 from otel_genai.config import Config
@@ -283,7 +283,7 @@ def test_a_library_sets_no_provider_where_one_is_in_charge(library: Any, monkeyp
     assert library.set_provider() == "set"
     in_charge = types.SimpleNamespace()
     assert library.set_provider() is None
-    setattr(in_charge, native.GIVES_WAY, True)
+    setattr(in_charge, GIVES_WAY, True)
     assert library.set_provider() == "set"
 
 

@@ -104,15 +104,15 @@ def stack(folder: Path) -> Iterator[Stack]:
             options = {"host": "127.0.0.1", "port": ports[name], "profile": folder / "profile.toml", "startup": "0"}
             words = [*command(name, **options), "--model=sim-embed"]
             start(name, words, f"http://127.0.0.1:{ports[name]}/health", name)
-        programs.enter_context(_gateway(ports, folder))
+        programs.enter_context(nginx(ports, folder))
         chat = f"http://127.0.0.1:{ports['chat']}"
         start("chat", command("chat", host="127.0.0.1", port=ports["chat"]), f"{chat}/health", "chat")
         load = [*command("load", people=PEOPLE), "--pause=0.2", "--answer-tokens=60"]
-        start("load", load, _metrics(exporters["load"]), "load")
+        start("load", load, metrics_at(exporters["load"]), "load")
         start(
             "other",
             ["otel-genai", "run", "--no-summary", str(folder / "other.py")],
-            _metrics(exporters["other"]),
+            metrics_at(exporters["other"]),
             "load",
         )
         targets = {f"{name}:8000": {f"{name}:8000": f"127.0.0.1:{ports[name]}"} for name in SIMULATORS}
@@ -125,12 +125,14 @@ def stack(folder: Path) -> Iterator[Stack]:
         yield Stack(server, received, chat, gateway, {name: f"http://127.0.0.1:{ports[name]}" for name in SIMULATORS})
 
 
-def _metrics(port: int) -> str:
+def metrics_at(port: int) -> str:
+    """Where a program's own exporter for Prometheus answers."""
     return f"http://127.0.0.1:{port}/metrics"
 
 
 @contextmanager
-def _gateway(ports: dict[str, int], folder: Path) -> Iterator[None]:
+def nginx(ports: dict[str, int], folder: Path) -> Iterator[None]:
+    """The gateway, on `ports["gateway"]` and in front of the simulators' ports."""
     text = (ROOT / "deploy/gateway/nginx.conf").read_text()
     for name in SIMULATORS:
         text = text.replace(f"{name}:8000", f"127.0.0.1:{ports[name]}")

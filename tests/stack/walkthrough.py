@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
-import yaml
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from chat_app import opened, say, wait_until_answered
@@ -26,12 +25,12 @@ from launched import ENVIRONMENT
 from otlp_receiver import receiver
 from stack.compose import command, environment
 from stack.programs import ROOT, answers, await_that, free_port, program, running
-from stack.prometheus import DEPLOYED, Prometheus
+from stack.prometheus import Prometheus, prometheus
 from stack.rotel import rotel
-from stack.stack import SIMULATORS, _gateway, _metrics
+from stack.stack import SIMULATORS, metrics_at, nginx
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
@@ -129,42 +128,16 @@ def demo(folder: Path) -> Iterator[Demo]:
         for name in SIMULATORS:
             words = command(name, host="127.0.0.1", port=ports[name])
             start(name, words, f"http://127.0.0.1:{ports[name]}/health")
-        programs.enter_context(_gateway(ports, folder))
+        programs.enter_context(nginx(ports, folder))
         chat = f"http://127.0.0.1:{ports['chat']}"
         start("chat", command("chat", host="127.0.0.1", port=ports["chat"]), f"{chat}/health")
-        start("load", command("load"), _metrics(exporters["load"]))
-        targets = {f"{name}:8000": {f"{name}:8000": ports[name]} for name in SIMULATORS}
+        start("load", command("load"), metrics_at(exporters["load"]))
+        targets = {f"{name}:8000": {f"{name}:8000": f"127.0.0.1:{ports[name]}"} for name in SIMULATORS}
         targets["collector:8889"] = {
-            f"{name}:8000" if name in SIMULATORS else name: exporters[name] for name in exporters
+            f"{name}:8000" if name in SIMULATORS else name: f"127.0.0.1:{port}" for name, port in exporters.items()
         }
-        server = programs.enter_context(_prometheus(targets, folder))
+        server = programs.enter_context(prometheus(targets, folder / "prometheus", hurried=False))
         yield Demo(server, received, chat, f"http://127.0.0.1:{ports[SICK]}")
-
-
-@contextmanager
-def _prometheus(targets: Mapping[str, Mapping[str, int]], folder: Path) -> Iterator[Prometheus]:
-    """The deployed configuration, with the targets where they are here: target → instance → port."""
-    config = yaml.safe_load((DEPLOYED / "prometheus.yml").read_text())
-    shutil.copytree(DEPLOYED / "rules", folder / "rules")
-    config["scrape_configs"] = [job for job in config["scrape_configs"] if "static_configs" in job]
-    for job in config["scrape_configs"]:
-        job["static_configs"] = [
-            {"targets": [f"127.0.0.1:{port}"], "labels": {"instance": instance}}
-            for group in job["static_configs"]
-            for name in group["targets"]
-            for instance, port in targets[name].items()
-        ]
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
-    port = free_port()
-    words = [
-        "prometheus",
-        f"--config.file={folder / 'prometheus.yml'}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]
-    url = f"http://127.0.0.1:{port}"
-    with running(words, ready=lambda: answers(f"{url}/-/ready"), log=folder / "prometheus.log"):
-        yield Prometheus(url)
 
 
 # ── what is done ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
 
-from otel_genai.call import propagation
+from otel_genai.call import GIVES_WAY, propagation
 from otel_genai.guard import Guard
 
 if TYPE_CHECKING:
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from otel_genai.endpoint import Native
 
     Driver = Callable[[Callable[..., Any], Any, tuple[Any, ...], Mapping[str, Any]], Any]
-
-GIVES_WAY: Final = "otel_genai_gives_way"
-"""An attribute of a tracer provider that sends its spans nowhere, so that a library may well set one of its own."""
 
 _ADOPTING: Final = Guard("spans that a library makes by itself are a trace of their own")
 

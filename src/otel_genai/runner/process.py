@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from opentelemetry import _logs, metrics, trace
 from opentelemetry.sdk.trace import SpanProcessor
 
+from otel_genai.call import GIVES_WAY
 from otel_genai.guard import Guard
 from otel_genai.runner import providers, sdk
 from otel_genai.runner.arrival import waited_for
@@ -64,8 +65,6 @@ class Process:
             otel_genai.instrument()
             self._is_instrumented = True
             if self._ours and not sdk.sends_traces():
-                from otel_genai.call.native import GIVES_WAY
-
                 # vLLM, say, where nothing but an argument of its own tells where spans go.
                 setattr(trace.get_tracer_provider(), GIVES_WAY, True)
             if self._report:
