@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import chromium
 from dom import Element, figures, parsed
 from otel_genai.cli import main
 from recording_lines import ERROR, Line, header, load_test, operation, stream, write
@@ -161,3 +162,19 @@ def test_without_webgl_the_longest_gaps_are_drawn(tmp_path: Path) -> None:
         found.named("dots-remark").text,
     )
     assert is_drawn(found.named("dots"))
+
+
+def test_loading_that_took_longer_than_all_the_rest_does_not_squeeze_the_dots(tmp_path: Path) -> None:
+    recording = write(
+        tmp_path / "run.jsonl",
+        header(),
+        operation(name="load_model", duration_us=30_000_000),
+        stream([100_000, 200_000, 1_000_000], began_us=29_000_000, output=3),
+    )
+    page_file = reported(tmp_path, recording)
+    with chromium.page(tmp_path / "browser") as browser:
+        browser.open(page_file.as_uri())
+        browser.wait_for("document.body.dataset.ready === 'true'")
+        assert browser.evaluate("document.getElementById('dots').layout.xaxis.range") == [28.99, 30.01]
+        browser.click("#reset-zoom")
+        assert browser.evaluate("document.getElementById('dots').layout.xaxis.range") == [-0.3, 30.3]

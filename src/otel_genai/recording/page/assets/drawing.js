@@ -112,10 +112,11 @@ const TIME_MARGIN = innerWidth < 640 ? { l: 56, r: 46, t: 8, b: 30 } : { l: 72, 
 
 /** The charts that share the time axis: to zoom one is to zoom all. */
 class TimeZoom {
-  constructor(ids, whole, onZoom) {
+  constructor(ids, [start, end], from, onZoom) {
+    const margin = (since) => Math.max((end - since) * 0.01, 1e-4);
     this.ids = ids;
-    this.whole = whole;
-    this.range = whole;
+    this.whole = [start - margin(start), end + margin(start)];
+    this.range = [from - margin(from), end + margin(from)];
     this.onZoom = onZoom;
   }
 

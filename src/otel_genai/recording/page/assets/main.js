@@ -7,8 +7,7 @@ const OVER_TIME = ["dots", "in-flight", "throughput", "timeline"];
 async function main() {
   const recording = await readRecording(document.getElementById("recording").textContent);
   const end = recording.operations.reduce((latest, operation) => Math.max(latest, operation.end), 0);
-  const margin = Math.max(end * 0.01, 1e-4);
-  const zoom = new TimeZoom(OVER_TIME, [-margin, end + margin], () => {
+  const zoom = new TimeZoom(OVER_TIME, [0, end], generatingSince(recording, end), () => {
     drawThroughput(recording, operations, zoom);
     of.timeline = drawTimeline(recording, operations, zoom);
   });

@@ -43,6 +43,12 @@ function firstArrival(recording, operation) {
   return operation.chunks ? recording.at[operation.firstChunk] : undefined;
 }
 
+/** Where to look first: at the beginning, or where the first chunks were asked for if loading took longer than all that came after it. */
+function generatingSince({ operations }, end) {
+  const since = operations.reduce((earliest, { start, chunks }) => (chunks ? Math.min(earliest, start) : earliest), end);
+  return since < end && since > end - since ? since : 0;
+}
+
 /** What a column holds for all chunks of the operations but their first. */
 function laterOf(operations, column) {
   const later = new Float64Array(operations.reduce((sum, { chunks }) => sum + Math.max(chunks - 1, 0), 0));
