@@ -10,6 +10,7 @@ import sys
 import threading
 import types
 from dataclasses import replace
+from importlib.machinery import ModuleSpec
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -631,6 +632,21 @@ def test_a_module_is_patched_when_it_arrives_and_never_imported(
     assert len(recorded.spans(1)) == 1
     patches.revert()
     del sys.modules["toy_that_arrives"]
+
+
+def test_a_module_that_runs_as_the_program_is_patched_under_way(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = types.ModuleType("__main__")
+    program.__spec__ = ModuleSpec("toy_program", None)
+    program.Client = library().Client  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "__main__", program)
+    rows = tuple(Patch(module="toy_program", target=f"{name}.create", endpoint=TOY) for name in ("Client", "Later"))
+    patches = Patches(rows, lambda: Telemetry("toy", "1", Config(), **recorded.providers))
+    patches.apply()
+    assert program.Client().create(result="x") == "x"
+    assert len(recorded.spans(1)) == 1
+    patches.revert()
 
 
 @pytest.mark.usefixtures("_lenient")

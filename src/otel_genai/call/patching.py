@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, SupportsIndex
 
@@ -80,6 +81,11 @@ class Patches:
                         self._wrap(module, row)
 
             wrapt.register_post_import_hook(arrive, row.module)
+            # Run as a program, a module goes by another name; we may come when it is under way.
+            main = sys.modules.get("__main__")
+            is_it = getattr(getattr(main, "__spec__", None), "name", None) == row.module
+            if is_it and hasattr(main, row.target.partition(".")[0]):
+                arrive(main)
 
     def revert(self) -> None:
         """Put back what was there. A wrapper that somebody else has wrapped since stays, and does nothing."""
