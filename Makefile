@@ -120,7 +120,7 @@ bench: $(VENV)/dev ## Measure what calls, streams, tokens and start-up cost: abo
 	$(VENV)/bin/python benchmarks/transformers_token.py
 	$(VENV)/bin/python benchmarks/startup.py
 
-bench-engines: $(ENGINES)/ready ## Measure what is added to a step of vLLM with 64 sequences: about eight minutes
+bench-engines: $(ENGINES)/ready ## Measure what is added to a step of vLLM with 64 sequences: about three minutes
 	$(ENGINES)/bin/python benchmarks/vllm_step.py
 
 bench-peers: $(VENV)/dev $(PEERS:%=.venv-peers-%/ready) ## Measure other instrumentations of the same client beside this one
