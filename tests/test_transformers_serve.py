@@ -145,8 +145,7 @@ def told(server: Serving, trace_id: int, operation: str, count: int = 1) -> list
             if int.from_bytes(span.trace_id) == trace_id and attributes(span).get("gen_ai.operation.name") == operation
         ]
 
-    with server.told._arrival:
-        server.told._arrival.wait_for(lambda: len(found()) >= count, TOLD_WITHIN_S)
+    server.told.wait_for(lambda: len(found()) >= count, patience=TOLD_WITHIN_S)
     spans = found()
     assert len(spans) == count, [span.name for span in server.told.spans]
     return spans
@@ -154,16 +153,15 @@ def told(server: Serving, trace_id: int, operation: str, count: int = 1) -> list
 
 def is_beneath(server: Serving, span: Span, ancestor: int) -> bool:
     """Whether a span of the server is a child of another, if need be through those of the server's web framework."""
-    with server.told._arrival:
 
-        def found() -> bool:
-            parents = {each.span_id: each.parent_span_id for each in server.told.spans}
-            place = span.parent_span_id
-            while place in parents:
-                place = parents[place]
-            return int.from_bytes(place) == ancestor
+    def found() -> bool:
+        parents = {each.span_id: each.parent_span_id for each in server.told.spans}
+        place = span.parent_span_id
+        while place in parents:
+            place = parents[place]
+        return int.from_bytes(place) == ancestor
 
-        return server.told._arrival.wait_for(found, TOLD_WITHIN_S)
+    return server.told.wait_for(found, patience=TOLD_WITHIN_S)
 
 
 def caller(recorded: Recorded) -> Any:
@@ -251,8 +249,7 @@ def test_a_request_that_is_refused_is_a_span_of_the_server_too(server: Serving, 
 def test_a_caller_without_a_trace_is_served_in_one_of_its_own(server: Serving) -> None:
     before = len(chats(server))
     client(server.url).chat.completions.create(model=server.model, messages=QUESTION, max_tokens=5)
-    with server.told._arrival:
-        server.told._arrival.wait_for(lambda: len(chats(server)) > before, TOLD_WITHIN_S)
+    server.told.wait_for(lambda: len(chats(server)) > before, patience=TOLD_WITHIN_S)
     served = chats(server)[-1]
     assert served.kind == Span.SPAN_KIND_SERVER
     assert is_beneath(server, served, 0)
@@ -285,8 +282,7 @@ def test_a_server_tells_how_it_came_to_be_of_use(server: Serving, instrumented: 
         "read_weights",
         "finish_weights",
     }
-    with server.told._arrival:
-        server.told._arrival.wait_for(lambda: server.told.logs, TOLD_WITHIN_S)
+    server.told.wait_for(lambda: bool(server.told.logs), patience=TOLD_WITHIN_S)
     (first,) = [record for record in server.told.logs if record.event_name == "otel_genai.first_generation"]
     since_start = next(
         pair.value.double_value for pair in first.attributes if pair.key == "otel_genai.since_process_start"

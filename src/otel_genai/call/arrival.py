@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
     from types import TracebackType
 
+    from otel_genai.call.drivers import Driver
     from otel_genai.endpoint import Application
     from otel_genai.telemetry.telemetry import Telemetry
 
     Scope = MutableMapping[str, Any]
-    Driver = Callable[[Callable[..., Any], Any, tuple[Any, ...], Mapping[str, Any]], Any]
     Asgi = Callable[[Scope, Any, Any], Awaitable[None]]
 
 _ARRIVING: Final = Guard("a request is not joined to its caller's trace")

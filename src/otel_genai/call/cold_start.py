@@ -21,11 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
+    from otel_genai.call.drivers import Driver
     from otel_genai.endpoint import Startup
     from otel_genai.operation import Request, Timing
     from otel_genai.telemetry.telemetry import Telemetry
-
-    Driver = Callable[[Callable[..., Any], Any, tuple[Any, ...], Mapping[str, Any]], Any]
 
 _PREPARING: Final = Guard("what was to be done before an engine is made was not done")
 _BEGINNING: Final = Guard("a cold start is not reported")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from otel_genai.telemetry.telemetry import Telemetry
 
     Driver = Callable[[Callable[..., Any], Any, tuple[Any, ...], Mapping[str, Any]], Any]
+    """(what is wrapped, its instance, positional and keyword arguments) → what the caller gets."""
 
 
 def calling(telemetry: Telemetry, endpoint: Endpoint) -> Driver:

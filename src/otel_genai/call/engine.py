@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import TracebackType
 
+    from otel_genai.call.drivers import Driver
     from otel_genai.endpoint import Account, Beat, Binding, Collapse, Ending, Endpoint, Gate
     from otel_genai.telemetry.telemetry import Telemetry
-
-    Driver = Callable[[Callable[..., Any], Any, tuple[Any, ...], Mapping[str, Any]], Any]
 
 _BINDING: Final = Guard("a request lacks what the engine tells of it")
 _COUNTING: Final = Guard("requests lack the times of their tokens")

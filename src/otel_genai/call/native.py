@@ -12,9 +12,8 @@ from otel_genai.guard import Guard
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from otel_genai.call.drivers import Driver
     from otel_genai.endpoint import Native
-
-    Driver = Callable[[Callable[..., Any], Any, tuple[Any, ...], Mapping[str, Any]], Any]
 
 _ADOPTING: Final = Guard("spans that a library makes by itself are a trace of their own")
 

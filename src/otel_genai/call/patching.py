@@ -39,11 +39,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from otel_genai.call.cold_start import ColdStart
+    from otel_genai.call.drivers import Driver
     from otel_genai.call.engine import Engines
     from otel_genai.call.requests import Requests
     from otel_genai.telemetry.telemetry import Telemetry
-
-    Driver = Callable[[Callable[..., Any], Any, tuple[Any, ...], Mapping[str, Any]], Any]
 
 _INJECTING: Final = Guard("a request does not carry the trace context")
 _REMEMBERING: Final = Guard("a call in another thread is a trace of its own")

@@ -15,10 +15,9 @@ from otel_genai.guard import Guard
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
+    from otel_genai.call.drivers import Driver
     from otel_genai.endpoint import Account, Endpoint, News
     from otel_genai.telemetry.telemetry import Telemetry
-
-    Driver = Callable[[Callable[..., Any], Any, tuple[Any, ...], Mapping[str, Any]], Any]
 
 _OPENING: Final = Guard("a request is not reported")
 _HEARING: Final = Guard("a request lacks part of what was told of it")

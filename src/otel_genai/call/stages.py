@@ -12,9 +12,8 @@ from otel_genai.operation import Phase
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from otel_genai.call.drivers import Driver
     from otel_genai.endpoint import Stage
-
-    Driver = Callable[[Callable[..., Any], Any, tuple[Any, ...], Mapping[str, Any]], Any]
 
 _NOTING: Final = Guard("a span lacks what a part of its work told")
 

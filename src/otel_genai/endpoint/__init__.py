@@ -6,6 +6,7 @@ the same for all.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -68,6 +69,7 @@ __all__ = [
     "Startup",
     "Statistics",
     "Step",
+    "Stepped",
     "Tap",
     "Tee",
     "Unstreamed",
@@ -125,6 +127,33 @@ class Account(Fold, Protocol):
 
         `started` and `began_ns` stay.
         """
+
+
+class Stepped(Account):
+    """The account of an engine that works in steps: when they brought tokens. What tells it appends, at every step, and does no more."""
+
+    def __init__(self) -> None:
+        self.moments = array("d")
+        """When a step brought tokens; one for each sequence that it brought any for."""
+        self.counts = array("L")
+        """How many; as long as `moments`."""
+
+    def stepped(self, heard: Timing, *, to_the_end: bool) -> Timing:
+        """The moments as chunks, those of one step together. An operation that ran to its end ended with the last of them."""
+        chunks, tokens = array("d"), array("L")
+        for moment, count in zip(self.moments, self.counts, strict=True):
+            if chunks and chunks[-1] == moment:
+                tokens[-1] += count
+            else:
+                chunks.append(moment)
+                tokens.append(count)
+        return heard._replace(
+            ended=chunks[-1] if chunks and to_the_end else heard.ended,
+            asked=[heard.started, *chunks[:-1]] if chunks else (),
+            chunks=chunks,
+            tokens=tokens,
+            first_token=chunks[0] if chunks else None,
+        )
 
 
 Tee = Callable[[Any, int], Any]

@@ -5,10 +5,9 @@ Times are the engine's own, on the clock of all calls.
 
 from __future__ import annotations
 
-from array import array
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from otel_genai.endpoint import Account, Endpoint
+from otel_genai.endpoint import Endpoint, Stepped
 from otel_genai.operation import Failure, Message, Phase, Prompt, Request, Response, Side, Text, Usage
 from otel_genai.semconv import gen_ai, otel_genai
 
@@ -57,16 +56,15 @@ class Ended(NamedTuple):
     reason: str
 
 
-class Sequences(Account):
+class Sequences(Stepped):
     """One request's sequences, in the order of its choices."""
 
     def __init__(self, arguments: Arguments, content: bool) -> None:
+        super().__init__()
         self._inference, self._arrived = arguments.args[:2]
         self._texts: dict[Any, list[str]] | None = {} if content else None
         self._lives: list[Any] = []
         self._reasons: dict[Any, str] = {}
-        self.moments = array("d")
-        """When a step brought a token, for each that it brought."""
 
     def add(self, word: Any) -> bool:
         """Take in that a sequence has begun, or ended."""
@@ -82,6 +80,7 @@ class Sequences(Account):
             text = getattr(event, "text", None)
             if text is not None:
                 self.moments.append(output.at)
+                self.counts.append(1)
                 if self._texts is not None:
                     self._texts.setdefault(output.life, []).append(text)
 
@@ -116,21 +115,8 @@ class Sequences(Account):
 
     def timing(self, heard: Timing) -> Timing:
         """The moments of the steps that brought tokens, and the phases as far as it came."""
-        chunks, tokens = array("d"), array("L")
-        for moment in self.moments:
-            if chunks and chunks[-1] == moment:
-                tokens[-1] += 1
-            else:
-                chunks.append(moment)
-                tokens.append(1)
-        return heard._replace(
-            ended=chunks[-1] if chunks and gen_ai.ABORT not in self._reasons.values() else heard.ended,
-            asked=[heard.started, *chunks[:-1]] if chunks else (),
-            chunks=chunks,
-            tokens=tokens,
-            first_token=chunks[0] if chunks else None,
-            phases=(*heard.phases, *self._phases(heard, chunks)),
-        )
+        timing = self.stepped(heard, to_the_end=gen_ai.ABORT not in self._reasons.values())
+        return timing._replace(phases=(*heard.phases, *self._phases(heard, timing.chunks)))
 
     def _phases(self, heard: Timing, chunks: Sequence[float]) -> Iterator[Phase]:
         if self._arrived > heard.started:

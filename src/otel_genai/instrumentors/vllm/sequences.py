@@ -6,10 +6,9 @@ statistics are off as often as not; where they are on, they say how long a reque
 
 from __future__ import annotations
 
-from array import array
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from otel_genai.endpoint import Account, Endpoint
+from otel_genai.endpoint import Endpoint, Stepped
 from otel_genai.instrumentors.vllm.request import (
     DEFAULT,
     client_id,
@@ -45,10 +44,11 @@ class Ended(NamedTuple):
     reason: str
 
 
-class Sequences(Account):
+class Sequences(Stepped):
     """One request's sequences."""
 
     def __init__(self, arguments: Arguments, content: bool) -> None:
+        super().__init__()
         named = given(arguments)
         params = getattr(named.get("prompt"), "params", None) or named.get("params")
         self._id = client_id(named.get("request_id"))
@@ -58,10 +58,6 @@ class Sequences(Account):
         self._states: dict[Hashable, Any] = {}
         self._reasons: dict[Hashable, str] = {}
         self._arrived: float | None = None
-        self.moments = array("d")
-        """When a step brought tokens; one for each sequence that it brought any for."""
-        self.counts = array("L")
-        """How many; as long as `moments`."""
 
     def add(self, word: Bound | Ended) -> bool:
         """Take in that a sequence has begun, or ended."""
@@ -113,22 +109,8 @@ class Sequences(Account):
 
     def timing(self, heard: Timing) -> Timing:
         """The moments of the steps that brought tokens, and the phases as far as they are known."""
-        chunks, tokens = array("d"), array("L")
-        for moment, count in zip(self.moments, self.counts, strict=True):
-            if chunks and chunks[-1] == moment:
-                tokens[-1] += count
-            else:
-                chunks.append(moment)
-                tokens.append(count)
-        first = chunks[0] if chunks else None
-        return heard._replace(
-            ended=chunks[-1] if chunks and self._ran_to_its_end() else heard.ended,
-            asked=[heard.started, *chunks[:-1]] if chunks else (),
-            chunks=chunks,
-            tokens=tokens,
-            first_token=first,
-            phases=(*heard.phases, *self._preprocessing(heard), *self._phases(chunks)),
-        )
+        timing = self.stepped(heard, to_the_end=self._ran_to_its_end())
+        return timing._replace(phases=(*heard.phases, *self._preprocessing(heard), *self._phases(timing.chunks)))
 
     def _ran_to_its_end(self) -> bool:
         return self.is_over() and not {gen_ai.ABORT, gen_ai.ERROR} & set(self._reasons.values())
