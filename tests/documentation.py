@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -196,20 +195,16 @@ _RESOURCE: Final = _Resource()
 
 
 def _whole(surface: Surface, call: Call) -> None:
-    with call:
-        call.settle(_received(surface.answer))
+    call.settle(_received(surface.answer))
 
 
 def _streamed(surface: Surface, call: Call) -> None:
-    with call:
-        stream = call.settle(map(_received, surface.events))
-    for _ in stream:
+    for _ in call.settle(map(_received, surface.events)):
         pass
 
 
 def _failed(_: Surface, call: Call) -> None:
-    with suppress(RuntimeError), call:
-        raise RuntimeError("a failure")
+    call.fail(RuntimeError("a failure"))
 
 
 _WAYS: Final[tuple[Callable[[Surface, Call], None], ...]] = (_whole, _streamed, _failed)

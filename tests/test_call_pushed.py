@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that advances by one second every time it is read, from 100 s."""
     ticks = count(100)
-    monkeypatch.setattr("otel_genai.call.call.perf_counter", lambda: float(next(ticks)))
+    for module in ("call", "tapped"):
+        monkeypatch.setattr(f"otel_genai.call.{module}.perf_counter", lambda: float(next(ticks)))
 
 
 class Streamer:

@@ -253,8 +253,7 @@ def content_made(surface: Surface, config: Config, *, sampled: bool) -> int:
     def call(asked: dict[str, Any], answer: Callable[[], Any]) -> Any:
         call = Call.begin(telemetry, surface.endpoint, Arguments(resource, (), asked))
         assert call is not None
-        with call:
-            return call.settle(answer())
+        return call.settle(answer())
 
     def work() -> None:
         call(surface.asked, lambda: received(surface.answer))

@@ -1,8 +1,13 @@
 """Call: begins, is current only while the library works, and ends exactly once.
 
-    with call:                                  # the span is current from here …
-        result = call.settle(wrapped(...))      # a stream is handed out in a proxy that keeps the call open
-                                                # … to here: detached in the frame that attached it
+    token = call.enter()                        # the span is current from here …
+    try:
+        result = wrapped(...)
+    except BaseException as error:
+        call.leave(token, error)
+        raise
+    call.leave(token)                           # … to here: detached in the frame that attached it
+    return call.settle(result)                  # a stream is handed out in a proxy that keeps the call open
 
 A stream proxy enters the same call again for every chunk. Nothing of it is current while the application's own code runs.
 This module knows the clocks; engines that tell their story afterwards bring times of their own.
@@ -15,9 +20,8 @@ import os
 import threading
 from _thread import start_new_thread
 from array import array
-from contextvars import ContextVar
 from time import perf_counter, time_ns
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from opentelemetry import context as otel_context
 
@@ -27,22 +31,21 @@ from otel_genai.guard import Guard
 from otel_genai.operation import Failure, Operation, Response, Side, Timing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from contextvars import Token
-    from types import TracebackType
 
     from opentelemetry.context import Context
 
-    from otel_genai.endpoint import Account, Arguments, Endpoint, Fold, Pushed, Tap
+    from otel_genai.endpoint import Arguments, Endpoint, Fold
     from otel_genai.operation import Prompt
     from otel_genai.telemetry.telemetry import Telemetry
 
     Since = tuple[int, float, Context | None]
+    Entered = Token[Context]
 
 _BEGINNING: Final = Guard("a call is not reported")
 _READING_REQUEST: Final = Guard("a span lacks what was asked for")
 _FINDING_ORIGIN: Final = Guard("a call in another thread is a trace of its own")
-_TAPPING: Final = Guard("a span lacks what was generated, and when")
 _READING_PROMPT: Final = Guard("a span lacks its prompt")
 _READING_RESPONSE: Final = Guard("a span lacks what was answered")
 _READING_CHUNK: Final = Guard("a span lacks part of what was streamed")
@@ -50,8 +53,6 @@ _READING_ERROR: Final = Guard("an error is reported by its class alone")
 _OPENING_STREAM: Final = Guard("a stream is not followed")
 _REPORTING: Final = Guard("an operation is not reported")
 
-# (call, how to leave it, what was entered before), apart for every thread and task: two of them may be inside of one call.
-_entered: ContextVar[tuple[Call, Token[Context], Any] | None] = ContextVar("otel-genai-entered", default=None)
 _open: set[Call] = set()
 _exits_awaited: set[Telemetry] = set()
 _reporting_abandoned = threading.Lock()
@@ -63,38 +64,35 @@ class Call:
     """One GenAI call of the application, from its beginning to its one and only end."""
 
     __slots__ = (
-        "_account",
         "_asked",
         "_asked_at",
         "_began_ns",
         "_chunks",
         "_context",
-        "_counts_steps",
         "_endpoint",
         "_first_token",
         "_fold",
         "_prompt",
-        "_pushed",
         "_request",
         "_response",
         "_span",
         "_started",
-        "_streaming",
         "_telemetry",
         "_underway",
         "_unreported",
         "_with_content",
     )
 
-    def __init__(
-        self, telemetry: Telemetry, endpoint: Endpoint, arguments: Arguments, since: Since | None = None
-    ) -> None:
+    def __init__(self, telemetry: Telemetry, endpoint: Endpoint, arguments: Arguments, since: Since | None) -> None:
         self._began_ns, self._started, within = since or (time_ns(), perf_counter(), None)
         self._telemetry = telemetry
         self._endpoint = endpoint
         self._request = endpoint.default
-        with _READING_REQUEST:
+        try:
             self._request = telemetry.addressed(endpoint.request(arguments))
+        except Exception as error:
+            if not _READING_REQUEST.takes(error):
+                raise
         inference: str | None = None
         if since is None and self._request.side is Side.INTERNAL:
             with _READING_REQUEST:
@@ -115,10 +113,6 @@ class Call:
                 self._prompt = endpoint.prompt(arguments)
         self._response = _NOTHING
         self._fold: Fold | None = None
-        self._pushed: Pushed | None = None
-        self._counts_steps = False
-        self._account: Account | None = None
-        self._streaming = False
         self._asked = self._chunks = _NO_TIMES
         self._first_token: float | None = None
         # Whoever takes the one token reports: `list.pop` is atomic, so no two threads do.
@@ -132,122 +126,49 @@ class Call:
     @classmethod
     def begin(
         cls, telemetry: Telemetry, endpoint: Endpoint, arguments: Arguments, since: Since | None = None
-    ) -> Call | None:
+    ) -> Self | None:
         """A call, or `None` if none is to be reported: suppressed, or inside an operation of the same name already.
 
         One that began earlier says `since` when: on the wall (nanoseconds), on the clock of all calls, and in which context.
         """
-        with _BEGINNING:
+        try:
             if not telemetry.closed and propagation.is_wanted(endpoint.default.subject):
                 return cls(telemetry, endpoint, arguments, since)
+        except Exception as error:
+            if not _BEGINNING.takes(error):
+                raise
         return None
 
-    def __enter__(self) -> None:
-        self._asked_at = perf_counter()
-        _entered.set((self, otel_context.attach(self._context), _entered.get()))
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        entered = _entered.get()
-        # Otherwise a coroutine that nobody awaits any more is being closed, somewhere else: there is nothing to leave there.
-        if entered is not None and entered[0] is self:
-            otel_context.detach(entered[1])
-            _entered.set(entered[2])
-        if error is None:
-            if not self._streaming:
-                self.finish()
-        elif isinstance(error, StopIteration | StopAsyncIteration):
-            self.finish()
-        else:
-            self.fail(error)
-
-    def resume(self) -> Token[Context]:
-        """Enter the call again for its next chunk: as `with call:` does, at half the price. `pause` takes the token."""
+    def enter(self) -> Entered:
+        """Have the span be current while the library works, from its start or for its next chunk. `leave` takes the token."""
         self._asked_at = perf_counter()
         return otel_context.attach(self._context)
 
-    def pause(self, token: Token[Context], error: BaseException | None = None) -> None:
-        """Leave the call until its next chunk; or for good, if `error` came instead of one."""
+    def leave(self, token: Entered, error: BaseException | None = None) -> None:
+        """The library has done its part for now; or for good, if it raised `error`."""
         if error is None:
             otel_context.detach(token)
             return
-        if self.is_current():  # otherwise a coroutine that nobody awaits any more is being closed, somewhere else
+        # A coroutine that nobody awaits any more may be closed somewhere else: there is nothing to leave there.
+        if self.is_current() or not isinstance(error, GeneratorExit):
             otel_context.detach(token)
         if isinstance(error, StopIteration | StopAsyncIteration):
             self.finish()
         else:
             self.fail(error)
 
+    def forget(self) -> None:
+        """The call is not reported, as if it had not been made."""
+        self._unreported.clear()
+        _open.discard(self)
+
     def is_current(self) -> bool:
         """Whether the code that asks runs inside of this call, and not in the application."""
         return otel_context.get_current() is self._context
 
-    def tapped(self, tap: Tap, arguments: Arguments) -> Arguments:
-        """What to call the library with, so that it tells us what it hands out while it works."""
-        with _TAPPING:
-            ours, self._pushed = tap(arguments, self._with_content, lambda sink, skip: stream.tee(sink, skip, self))
-            self._fold = self._pushed
-            self._counts_steps = self._pushed.counts_steps()
-            self._asked, self._chunks = array("d"), array("d")
-            return ours
-        return arguments
-
-    def step(self, instance: Any) -> None:
-        """Take note that `instance`, an object of the library's, has done a step."""
-        now = perf_counter()
-        pushed = self._pushed
-        try:
-            if pushed is not None and pushed.stepped(instance):
-                self._asked.append(self._asked_at)
-                self._chunks.append(now)
-                if self._first_token is None:
-                    self._first_token = now
-                self._asked_at = now
-        except Exception as error:
-            if not _READING_CHUNK.takes(error):
-                raise
-
-    def expect(self, account: Callable[[Arguments, bool], Account], arguments: Arguments) -> None:
-        """The library will tell of the call in its own time, and `chunk` takes that down."""
-        with _READING_RESPONSE:
-            self._fold = self._account = account(arguments, self._with_content)
-        self._asked, self._chunks = array("d"), array("d")
-        self._streaming = True
-
-    def learn(self, word: Any) -> None:
-        """Take note of what the library says of a call that is expected, which is no chunk of its answer."""
-        with _READING_CHUNK:
-            if self._account is not None:
-                self._account.add(word)
-
-    @property
-    def account(self) -> Account | None:
-        """What gathers word of a call that is expected."""
-        return self._account
-
-    def is_over(self) -> bool:
-        """Whether what the library told last was the end; also if that cannot be read."""
-        with _READING_CHUNK:
-            return self._account is None or self._account.is_over()
-        return True
-
-    def forget(self) -> None:
-        """The library refused the call, as if it had not been made: it is not reported."""
-        self._unreported.clear()
-        _open.discard(self)
-
-    def ask(self) -> None:
-        """The next chunk is being asked for."""
-        self._asked_at = perf_counter()
-
     def settle(self, result: Any) -> Any:
         """Take note of what the library returned, and give what the application gets: that, or a proxy if it is a stream."""
-        if self._pushed is not None:
-            with _READING_RESPONSE:
-                self._pushed.returned(result)
-            return result
-        with _OPENING_STREAM:
+        try:
             if stream.is_stream(result):
                 proxy = stream.proxy(result, self, self.chunk)
                 self._follow()
@@ -257,11 +178,19 @@ class Call:
                 raw.follow(http, self)
                 self._follow(whole=raw.media_type(http) == raw.JSON)
                 return result
-            with _READING_RESPONSE:
-                self._response = self._endpoint.response(
-                    result if http is None else raw.answer(http), self._with_content
-                )
+            self._answered(result if http is None else raw.answer(http))
+        except Exception as error:
+            if not _OPENING_STREAM.takes(error):
+                raise
+        self.finish()
         return result
+
+    def _answered(self, result: Any) -> None:
+        try:
+            self._response = self._endpoint.response(result, self._with_content)
+        except Exception as error:
+            if not _READING_RESPONSE.takes(error):
+                raise
 
     def _follow(self, *, whole: bool = False) -> None:
         with _READING_RESPONSE:
@@ -271,7 +200,6 @@ class Call:
                 else self._endpoint.fold(self._request, self._with_content)
             )
         self._asked, self._chunks = array("d"), array("d")
-        self._streaming = True
 
     def chunk(self, chunk: Any) -> None:
         """Take note of a chunk that has just arrived."""
@@ -321,64 +249,54 @@ class Call:
         with _reporting_abandoned:
             self._end(None, ended)
 
-    def _end(self, error: BaseException | None, ended: float, *, unfinished: bool = False) -> None:
+    def _end(self, cause: BaseException | None, ended: float, *, unfinished: bool = False) -> None:
         try:
             self._unreported.pop()
         except IndexError:
             return
         _open.discard(self)
-        with _REPORTING:
-            tokens: Sequence[int] = ()
-            if self._fold is not None:
-                with _READING_RESPONSE:
-                    self._response = self._fold.response()
-                    tokens = self._fold.tokens()
-            if self._underway.served_model is not None:
-                self._response = self._response._replace(model=self._underway.served_model)
-            if self._underway.facts:
-                self._response = self._response._replace(facts={**self._underway.facts, **(self._response.facts or {})})
-            timing = Timing(
+        try:
+            self._telemetry.report(self._span, self._context, self._operation(cause, ended, unfinished=unfinished))
+        except Exception as error:
+            if not _REPORTING.takes(error):
+                raise
+        # The application may keep the stream for long; what was said is not ours to keep with it.
+        self._fold = self._prompt = None
+        self._response = _NOTHING
+
+    def _operation(self, error: BaseException | None, ended: float, *, unfinished: bool) -> Operation:
+        response, underway = self._response, self._underway
+        tokens: Sequence[int] = ()
+        if self._fold is not None:
+            with _READING_RESPONSE:
+                response = self._fold.response()
+                tokens = self._fold.tokens()
+        if underway.served_model is not None:
+            response = response._replace(model=underway.served_model)
+        if underway.facts:
+            response = response._replace(facts={**underway.facts, **(response.facts or {})})
+        return Operation(
+            request=self._request,
+            response=response,
+            timing=Timing(
                 began_ns=self._began_ns,
                 started=self._started,
                 ended=ended,
                 asked=self._asked,
                 chunks=self._chunks,
                 tokens=tokens if len(tokens) == len(self._chunks) else (),
-                phases=self._underway.phases,
+                phases=underway.phases,
                 first_token=self._first_token,
-            )
-            failure = None if error is None else self._failure(error)
-            if self._account is not None:
-                with _READING_RESPONSE:
-                    timing = self._account.timing(timing)
-                    failure = failure or self._account.failure(self._with_content)
-            self._telemetry.report(
-                self._span,
-                self._context,
-                Operation(
-                    request=self._request,
-                    response=self._response,
-                    timing=timing,
-                    prompt=self._prompt,
-                    failure=failure,
-                    unfinished=unfinished,
-                ),
-            )
-        # The application may keep the stream for long; what was said is not ours to keep with it.
-        self._fold = self._pushed = self._account = self._prompt = None
-        self._response = _NOTHING
+            ),
+            prompt=self._prompt,
+            failure=None if error is None else self._failure(error),
+            unfinished=unfinished,
+        )
 
     def _failure(self, error: BaseException) -> Failure | None:
         with _READING_ERROR:
             return self._endpoint.failure(error, self._with_content)
         return Failure.of(error)
-
-
-def note_step(instance: Any) -> None:
-    """Tell the call within which the library works, if there is one that listens, that `instance` has done a step."""
-    entered = _entered.get()
-    if entered is not None and entered[0]._counts_steps:
-        entered[0].step(instance)
 
 
 def finish_open_calls() -> None:

@@ -10,7 +10,7 @@ from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.call import propagation
-from otel_genai.call.call import Call
+from otel_genai.call.expected import ExpectedCall
 from otel_genai.endpoint import Account, Arguments, Endpoint
 from otel_genai.guard import Guard
 from otel_genai.operation import Failure, Operation, Phase, Response
@@ -45,7 +45,7 @@ class ColdStart:
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
-        self._call: Call | None = None
+        self._call: ExpectedCall | None = None
 
     def making(self, row: Startup) -> Driver:
         """For what makes an engine."""
@@ -68,14 +68,14 @@ class ColdStart:
         _begun_in = os.getpid()
         now_ns, now = time_ns(), perf_counter()
         age = process_start.seconds_until(now_ns) or 0.0
-        endpoint = Endpoint(default=cold_start, request=lambda _: cold_start, failure=_failure)
+        endpoint = Endpoint(default=cold_start, request=lambda _: cold_start, failure=_failure, account=_Story)
         since = now_ns - round(age * 1e9), now - age, propagation.of_the_process()
-        self._call = call = Call.begin(self._telemetry, endpoint, arguments, since)
+        self._call = call = ExpectedCall.begin(self._telemetry, endpoint, arguments, since)
         if call is None:
             return
-        call.expect(_Story, arguments)
-        with call:
-            propagation.remember_cold_start()
+        token = call.enter()
+        propagation.remember_cold_start()
+        call.leave(token)
 
         def ended(operation: Operation, _: object) -> None:
             request = operation.request
@@ -84,7 +84,7 @@ class ColdStart:
 
         stop = observers.observe(ended)
 
-    def _served(self, call: Call, operation: Operation, stop: Callable[[], None]) -> None:
+    def _served(self, call: ExpectedCall, operation: Operation, stop: Callable[[], None]) -> None:
         if operation.failure is not None or operation.unfinished:
             return
         stop()
@@ -98,7 +98,7 @@ class ColdStart:
 class _Making:
     """The making of an engine, which may fail; a program may then try another."""
 
-    def __init__(self, call: Call | None) -> None:
+    def __init__(self, call: ExpectedCall | None) -> None:
         self._call = call
 
     def __enter__(self) -> None:

@@ -1,4 +1,4 @@
-"""The two drivers, for calls that return and for calls that are awaited: all that sync and async do differently is one `await`.
+"""The drivers of calls that return, of calls that are awaited (all that these two do differently is one `await`), and of calls that push.
 
 And that of a call's steps.
 """
@@ -8,13 +8,14 @@ from __future__ import annotations
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from otel_genai.call.call import Call, note_step
+from otel_genai.call.call import Call
+from otel_genai.call.tapped import TappedCall, note_step
 from otel_genai.endpoint import Arguments
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from otel_genai.endpoint import Endpoint
+    from otel_genai.endpoint import Endpoint, Tap
     from otel_genai.telemetry.telemetry import Telemetry
 
     Driver = Callable[[Callable[..., Any], Any, tuple[Any, ...], Mapping[str, Any]], Any]
@@ -25,16 +26,37 @@ def calling(telemetry: Telemetry, endpoint: Endpoint) -> Driver:
     """For calls that return."""
 
     def drive(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        arguments = Arguments(instance, args, kwargs)
-        call = Call.begin(telemetry, endpoint, arguments)
+        call = Call.begin(telemetry, endpoint, Arguments(instance, args, kwargs))
         if call is None:
             return wrapped(*args, **kwargs)
-        if endpoint.tap is not None:
-            _, args, kwargs = call.tapped(endpoint.tap, arguments)
-        with call:
-            return call.settle(wrapped(*args, **kwargs))
+        return _driven(call, wrapped, args, kwargs)
 
     return drive
+
+
+def tapping(telemetry: Telemetry, endpoint: Endpoint, tap: Tap) -> Driver:
+    """For calls that return, and hand out what they produce while they work."""
+
+    def drive(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        arguments = Arguments(instance, args, kwargs)
+        call = TappedCall.begin(telemetry, endpoint, arguments)
+        if call is None:
+            return wrapped(*args, **kwargs)
+        _, args, kwargs = call.tapped(tap, arguments)
+        return _driven(call, wrapped, args, kwargs)
+
+    return drive
+
+
+def _driven(call: Call, wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    token = call.enter()
+    try:
+        result = wrapped(*args, **kwargs)
+    except BaseException as error:
+        call.leave(token, error)
+        raise
+    call.leave(token)
+    return call.settle(result)
 
 
 def awaiting(telemetry: Telemetry, endpoint: Endpoint) -> Driver:
@@ -44,8 +66,14 @@ def awaiting(telemetry: Telemetry, endpoint: Endpoint) -> Driver:
         call = Call.begin(telemetry, endpoint, arguments)
         if call is None:
             return await awaitable
-        with call:
-            return call.settle(await awaitable)
+        token = call.enter()
+        try:
+            result = await awaitable
+        except BaseException as error:
+            call.leave(token, error)
+            raise
+        call.leave(token)
+        return call.settle(result)
 
     def drive(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         # The library is called at once and not when awaited, so that wrong arguments are refused where they were given.

@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
-from otel_genai.call.call import Call
+from otel_genai.call.expected import ExpectedCall
 from otel_genai.endpoint import Arguments
 from otel_genai.guard import Guard
 
@@ -36,22 +36,22 @@ _entering: ContextVar[_Request | None] = ContextVar("otel-genai-entering", defau
 class _Request:
     """One request: its call, and the names of its sequences. It is entered while the gate works."""
 
-    __slots__ = ("_entered", "call", "in_gate", "names")
+    __slots__ = ("_entered", "_token", "call", "in_gate", "names")
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: ExpectedCall) -> None:
         self.call = call
         self.in_gate = True
         self.names: list[tuple[_Ledger, Hashable]] = []
 
     def __enter__(self) -> None:
         self._entered = _entering.set(self)
-        self.call.__enter__()
+        self._token = self.call.enter()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         _entering.reset(self._entered)
-        self.call.__exit__(kind, error, traceback)
+        self.call.leave(self._token, error)
         self.in_gate = False
         if error is not None:
             self._forget()
@@ -138,11 +138,8 @@ class Engines:
         return drive
 
     def _begin(self, endpoint: Endpoint, arguments: Arguments) -> AbstractContextManager[None]:
-        call = Call.begin(self._telemetry, endpoint, arguments)
-        if call is None or endpoint.account is None:
-            return nullcontext()
-        call.expect(endpoint.account, arguments)
-        return _Request(call)
+        call = ExpectedCall.begin(self._telemetry, endpoint, arguments)
+        return nullcontext() if call is None else _Request(call)
 
     def binding(self, row: Binding) -> Driver:
         """For methods by which an engine is told of a sequence."""

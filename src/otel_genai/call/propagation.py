@@ -54,7 +54,7 @@ class Underway:
 
 def underway() -> Underway | None:
     """The operation of ours that the calling code works for."""
-    found = context.get_value(_UNDERWAY_KEY)
+    found = context.get_current().get(_UNDERWAY_KEY)
     return found if isinstance(found, Underway) else None
 
 
@@ -205,6 +205,8 @@ def inject(headers: MutableMapping[str, str]) -> None:
         return
     fields: dict[str, str] = {}
     propagate.inject(fields)
-    if not any(name in headers for name in fields):
-        for name, value in fields.items():  # one by one: `update` of an HTTP client's headers makes all of them anew
-            headers[name] = value
+    for name in fields:
+        if name in headers:
+            return
+    for name, value in fields.items():  # one by one: `update` of an HTTP client's headers makes all of them anew
+        headers[name] = value

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.call.call import Call
+from otel_genai.call.expected import ExpectedCall
 from otel_genai.endpoint import Arguments
 from otel_genai.guard import Guard
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
     from otel_genai.call.drivers import Driver
-    from otel_genai.endpoint import Account, Endpoint, News
+    from otel_genai.endpoint import Endpoint, News
     from otel_genai.telemetry.telemetry import Telemetry
 
 _OPENING: Final = Guard("a request is not reported")
@@ -28,27 +28,31 @@ class Requests:
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
-        self._open: dict[Hashable, Call] = {}
+        self._open: dict[Hashable, ExpectedCall] = {}
         self._lock = threading.Lock()
         self._opening = 0
         # An engine in another thread may be quicker than the method that gave it the request.
         self._early: list[tuple[Hashable, Any]] = []
 
-    def opening(self, endpoint: Endpoint, account: Callable[[Arguments, bool], Account]) -> Driver:
+    def opening(self, endpoint: Endpoint) -> Driver:
         """For methods that take a request."""
 
         def drive(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
             arguments = Arguments(instance, args, kwargs)
-            call = Call.begin(self._telemetry, endpoint, arguments)
+            call = ExpectedCall.begin(self._telemetry, endpoint, arguments)
             if call is None:
                 return wrapped(*args, **kwargs)
-            call.expect(account, arguments)
             with self._lock:
                 self._opening += 1
             key: Hashable | None = None
+            token = call.enter()
             try:
-                with call:
-                    result = wrapped(*args, **kwargs)
+                result = wrapped(*args, **kwargs)
+            except BaseException as error:
+                call.leave(token, error)
+                raise
+            else:
+                call.leave(token)
                 with _OPENING:
                     key = endpoint.key(arguments, result)
             finally:
@@ -57,7 +61,7 @@ class Requests:
 
         return drive
 
-    def _opened(self, key: Hashable | None, call: Call) -> None:
+    def _opened(self, key: Hashable | None, call: ExpectedCall) -> None:
         with self._lock:
             self._opening -= 1
             if key is None or key in self._open:
@@ -98,7 +102,7 @@ class Requests:
                     return
         self._take_down(key, call, chunk)
 
-    def _take_down(self, key: Hashable, call: Call, chunk: Any) -> None:
+    def _take_down(self, key: Hashable, call: ExpectedCall, chunk: Any) -> None:
         call.chunk(chunk)
         if call.is_over():
             self._open.pop(key, None)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from otel_genai.call.call import Call
+    from otel_genai.call.tapped import TappedCall
 
 
 def is_stream(result: Any) -> bool:
@@ -64,7 +65,7 @@ def tap(http: Any, call: Call, hear: Callable[[bytes], None]) -> None:
     weakref.finalize(http, call.abandon).atexit = False
 
 
-def tee(sink: Any, skip: int, call: Call) -> Any:
+def tee(sink: Any, skip: int, call: TappedCall) -> Any:
     """What a library is given instead of a streamer: it puts into `sink`, and the call hears of all but the first `skip` puts."""
     return _Tee(sink, skip, call)
 
@@ -74,12 +75,12 @@ class _Tee(BaseObjectProxy):  # type: ignore[type-arg]
 
     __slots__ = ("put",)  # found without a detour, since it is called for every token
 
-    def __init__(self, wrapped: Any, skip: int, call: Call) -> None:
+    def __init__(self, wrapped: Any, skip: int, call: TappedCall) -> None:
         super().__init__(wrapped)
         self.put = _put(wrapped.put, skip, call)
 
 
-def _put(put: Callable[[Any], Any], skip: int, call: Call) -> Callable[[Any], Any]:
+def _put(put: Callable[[Any], Any], skip: int, call: TappedCall) -> Callable[[Any], Any]:
     def heard(value: Any) -> Any:
         nonlocal skip
         if skip:
@@ -144,16 +145,16 @@ class _Followed(_Closable):
 
 
 def _step(advance: Callable[[], Any], call: Call, hear: Callable[[Any], None]) -> Callable[[], Any]:
-    resume, pause = call.resume, call.pause
+    enter, leave = call.enter, call.leave
 
     def step() -> Any:
-        token = resume()
+        token = enter()
         try:
             chunk = advance()
         except BaseException as error:
-            pause(token, error)
+            leave(token, error)
             raise
-        pause(token)
+        leave(token)
         hear(chunk)
         return chunk
 
@@ -163,16 +164,16 @@ def _step(advance: Callable[[], Any], call: Call, hear: Callable[[Any], None]) -
 def _awaited_step(
     advance: Callable[[], Awaitable[Any]], call: Call, hear: Callable[[Any], None]
 ) -> Callable[[], Coroutine[Any, Any, Any]]:
-    resume, pause = call.resume, call.pause
+    enter, leave = call.enter, call.leave
 
     async def step() -> Any:
-        token = resume()
+        token = enter()
         try:
             chunk = await advance()
         except BaseException as error:
-            pause(token, error)
+            leave(token, error)
             raise
-        pause(token)
+        leave(token)
         hear(chunk)
         return chunk
 

@@ -297,21 +297,7 @@ class Native:
 
 
 Answers = News | Gate | Binding | Beat | Ending | Collapse
-Driven = (
-    Patch
-    | Carrier
-    | Reply
-    | Maker
-    | Stage
-    | Statistics
-    | Override
-    | Handoff
-    | Background
-    | Application
-    | Startup
-    | Native
-    | Answers
-)
-"""Rows whose target is wrapped in a driver; a `Step` comes with every token, and what is wrapped around it knows no more than that."""
-Row = Driven | Step
+Driven = Patch | Maker | Stage | Statistics | Override | Handoff | Background | Application | Startup | Native | Answers
+"""Rows whose target is wrapped in a driver."""
+Row = Driven | Step | Carrier | Reply
 """What a provider's table is made of."""

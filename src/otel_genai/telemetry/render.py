@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.operation import (
@@ -28,7 +29,21 @@ if TYPE_CHECKING:
 
 Attributes = dict[str, Any]
 
-_REQUEST_ROWS: Final = (
+
+class _Rows:
+    """Fields of a record, and the attribute that each becomes if it is known."""
+
+    def __init__(self, *rows: tuple[str, str]) -> None:
+        fields, self._names = zip(*rows, strict=True)
+        self._read = attrgetter(*fields)  # all at once: most of them are not known
+
+    def add(self, attributes: Attributes, record: Request | Response | Usage) -> None:
+        for name, value in zip(self._names, self._read(record), strict=True):
+            if value is not None:
+                attributes[name] = value
+
+
+_REQUEST_ROWS: Final = _Rows(
     ("api", openai.API_TYPE),
     ("output_type", gen_ai.OUTPUT_TYPE),
     ("max_tokens", gen_ai.REQUEST_MAX_TOKENS),
@@ -46,23 +61,18 @@ _REQUEST_ROWS: Final = (
     ("prompt_name", gen_ai.PROMPT_NAME),
     ("prompt_version", gen_ai.PROMPT_VERSION),
     ("encoding_formats", gen_ai.REQUEST_ENCODING_FORMATS),
+    ("conversation_id", gen_ai.CONVERSATION_ID),
+    ("dimensions", gen_ai.EMBEDDINGS_DIMENSION_COUNT),
 )
-_RESPONSE_ROWS: Final = (
+# They come after those of the request: what the server says wins over what was asked of it.
+_RESPONSE_ROWS: Final = _Rows(
     ("id", gen_ai.RESPONSE_ID),
     ("model", gen_ai.RESPONSE_MODEL),
     ("status", gen_ai.RESPONSE_STATUS),
     ("service_tier", openai.RESPONSE_SERVICE_TIER),
     ("system_fingerprint", openai.RESPONSE_SYSTEM_FINGERPRINT),
-)
-_TOTAL_ROWS: Final = (
-    ("input", gen_ai.USAGE_INPUT_TOKENS),
-    ("output", gen_ai.USAGE_OUTPUT_TOKENS),
-)
-# Providers fill these with zeros where they do not apply; the conventions want them "when applicable".
-_SUBSET_ROWS: Final = (
-    ("cache_read", gen_ai.USAGE_CACHE_READ_INPUT_TOKENS),
-    ("cache_write", gen_ai.USAGE_CACHE_WRITE_INPUT_TOKENS),
-    ("reasoning", gen_ai.USAGE_REASONING_OUTPUT_TOKENS),
+    ("conversation_id", gen_ai.CONVERSATION_ID),
+    ("dimensions", gen_ai.EMBEDDINGS_DIMENSION_COUNT),
 )
 
 
@@ -84,7 +94,10 @@ def creation_attributes(request: Request) -> Attributes:
     }
     if request.model is not None:
         attributes[gen_ai.REQUEST_MODEL] = request.model
-    _add_server(attributes, request)
+    if request.server_address is not None:
+        attributes[general.SERVER_ADDRESS] = request.server_address
+        if request.server_port is not None:
+            attributes[general.SERVER_PORT] = request.server_port
     return attributes
 
 
@@ -96,7 +109,7 @@ def outcome_attributes(operation: Operation) -> Attributes:
     request, response, timing = operation.request, operation.response, operation.timing
     if request.function is not None:
         return attributes
-    _add_rows(attributes, request, _REQUEST_ROWS)
+    _REQUEST_ROWS.add(attributes, request)
     if request.stream:
         attributes[gen_ai.REQUEST_STREAM] = True
     if request.choice_count not in {None, 1}:
@@ -104,14 +117,7 @@ def outcome_attributes(operation: Operation) -> Attributes:
     if request.service_tier not in {None, "auto"}:
         attributes[openai.REQUEST_SERVICE_TIER] = request.service_tier
 
-    _add_rows(attributes, response, _RESPONSE_ROWS)
-    # What the server says wins over what was asked of it.
-    for name, told, asked in (
-        (gen_ai.CONVERSATION_ID, response.conversation_id, request.conversation_id),
-        (gen_ai.EMBEDDINGS_DIMENSION_COUNT, response.dimensions, request.dimensions),
-    ):
-        if told is not None or asked is not None:
-            attributes[name] = asked if told is None else told
+    _RESPONSE_ROWS.add(attributes, response)
     if response.compacted:
         attributes[gen_ai.CONVERSATION_COMPACTED] = True
     if response.finish_reasons:
@@ -119,9 +125,9 @@ def outcome_attributes(operation: Operation) -> Attributes:
     if response.usage is not None:
         _add_usage(attributes, response.usage)
 
-    if timing.time_to_first_chunk is not None and _is_streamed(request):
+    if timing.chunks and _is_streamed(request):
         attributes[gen_ai.RESPONSE_TIME_TO_FIRST_CHUNK] = timing.time_to_first_chunk
-    if timing.time_to_first_token is not None:
+    if timing.first_token is not None:
         attributes[otel_genai.RESPONSE_TIME_TO_FIRST_TOKEN] = timing.time_to_first_token
     for phase in timing.phases:
         name = otel_genai.PHASE.format(phase.name)
@@ -172,26 +178,23 @@ def first_generation_attributes(operation: Operation, since_start: float | None)
     return attributes
 
 
-def _add_server(attributes: Attributes, request: Request) -> None:
-    if request.server_address is not None:
-        attributes[general.SERVER_ADDRESS] = request.server_address
-        if request.server_port is not None:
-            attributes[general.SERVER_PORT] = request.server_port
-
-
-def _add_rows(attributes: Attributes, record: Request | Response | Usage, rows: tuple[tuple[str, str], ...]) -> None:
-    for field, name in rows:
-        value = getattr(record, field)
-        if value is not None:
-            attributes[name] = value
-
-
 def _add_usage(attributes: Attributes, usage: Usage) -> None:
-    _add_rows(attributes, usage, _TOTAL_ROWS)
-    for field, name in _SUBSET_ROWS:
-        count = getattr(usage, field)
-        if count:
-            attributes[name] = count
+    if usage.input is not None:
+        attributes[gen_ai.USAGE_INPUT_TOKENS] = usage.input
+    if usage.output is not None:
+        attributes[gen_ai.USAGE_OUTPUT_TOKENS] = usage.output
+    # Providers fill the others with zeros where they do not apply; the conventions want them "when applicable".
+    if usage.cache_read:
+        attributes[gen_ai.USAGE_CACHE_READ_INPUT_TOKENS] = usage.cache_read
+    if usage.cache_write:
+        attributes[gen_ai.USAGE_CACHE_WRITE_INPUT_TOKENS] = usage.cache_write
+    if usage.reasoning:
+        attributes[gen_ai.USAGE_REASONING_OUTPUT_TOKENS] = usage.reasoning
+    if usage.input_by_modality or usage.output_by_modality:
+        _add_modalities(attributes, usage)
+
+
+def _add_modalities(attributes: Attributes, usage: Usage) -> None:
     for counts, template in (
         (usage.input_by_modality, gen_ai.USAGE_MODALITY_INPUT_TOKENS),
         (usage.output_by_modality, gen_ai.USAGE_MODALITY_OUTPUT_TOKENS),

@@ -89,11 +89,11 @@ SAMPLING: Final[Parameters] = {
 def parameters(fields: Mapping[str, Any], table: Parameters) -> dict[str, Any]:
     """Our fields of those parameters that were given in a form that can be read."""
     read: dict[str, Any] = {}
-    for theirs, (ours, convert) in table.items():
-        if theirs in fields:
-            value = convert(fields[theirs])
-            if value is not None:
-                read[ours] = value
+    for theirs in filter(fields.__contains__, table):
+        ours, convert = table[theirs]
+        value = convert(fields[theirs])
+        if value is not None:
+            read[ours] = value
     return read
 
 
