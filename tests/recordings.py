@@ -47,5 +47,7 @@ def operation(model: str = "gpt-4o", chunks: int = 0) -> Operation:
     return Operation(
         request=Request(operation="chat", provider="openai", model=model, stream=bool(chunks)),
         response=Response(model=model, usage=Usage(input=9, output=3)),
-        timing=Timing(began_ns=1_700_000_000_000_000_000, started=100.0, ended=101.0, asked=times, chunks=times),
+        timing=Timing(
+            began_ns=1_700_000_000_000_000_000, started=100.0, ended=101.0, chunks=times, waits=[0.0] * chunks
+        ),
     )

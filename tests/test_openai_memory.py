@@ -106,9 +106,9 @@ def test_a_stream_of_twenty_thousand_chunks_grows_by_two_times_per_chunk() -> No
     gc.collect()
     assert resident() - before <= 2 * MIB
     call: Call = stream._self_call
-    times = (call._asked, call._chunks)
-    assert [len(kept) * kept.itemsize for kept in times] == [8 * 22_000] * 2
-    assert sum(map(sys.getsizeof, times)) <= 16 * 22_000 * 1.13, "arrays grow by an eighth in advance"
+    times = (call._chunks, call._waits)
+    assert [len(kept) * kept.itemsize for kept in times] == [8 * 22_000, 4 * 22_000]
+    assert sum(map(sys.getsizeof, times)) <= 16 * 22_000
     assert len(alive(ChatCompletionChunk, besides=others)) <= 2, "the first and the latest"
     stream.close()
 

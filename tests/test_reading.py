@@ -54,7 +54,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     finished = Operation(
         request=Request(operation="chat", provider="vllm", side=Side.SERVER, model="asked"),
         response=Response(usage=Usage(output=5)),
-        timing=Timing(began_ns=17, started=2.0, ended=2.5, asked=[2.0, 2.1], chunks=[2.1, 2.2], tokens=[1, 4]),
+        timing=Timing(began_ns=17, started=2.0, ended=2.5, chunks=[2.1, 2.2], waits=[0.0, 0.0], tokens=[1, 4]),
         unfinished=True,
     )
     (one,) = read([saved(tmp_path / "run.jsonl", HEADER, lines.operation(finished, span))]).operations

@@ -72,8 +72,8 @@ TIMING = Timing(
     began_ns=1_000_000_000,
     started=10.0,
     ended=12.5,
-    asked=(10.0, 11.0, 11.5),
     chunks=(10.5, 11.25, 12.0),
+    waits=(0.0, 0.5, 0.25),
     first_token=11.25,
 )
 OPERATION = Operation(request=REQUEST, response=RESPONSE, timing=TIMING)

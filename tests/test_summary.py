@@ -83,7 +83,7 @@ def test_an_engine_tells_its_first_token_though_nobody_streams() -> None:
 
 
 def test_a_stream_without_a_token_has_no_time_to_it() -> None:
-    timing = Timing(began_ns=0, started=0.0, ended=1.0, asked=[0.0], chunks=[0.5])
+    timing = Timing(began_ns=0, started=0.0, ended=1.0, chunks=[0.5], waits=[0.0])
     (row,) = rows(Operation(request=Request(operation="chat", provider="openai", stream=True), timing=timing))
     assert row.first_token_p50 is None
 

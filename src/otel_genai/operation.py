@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import add
 from traceback import format_tb
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -261,16 +262,24 @@ class Timing(NamedTuple):
     """Wall clock at `started`, nanoseconds since the epoch: the anchor for everything else."""
     started: float
     ended: float
-    asked: Sequence[float] = ()
-    """For every chunk, when the consumer asked for it: a slow consumer and a slow server differ here."""
     chunks: Sequence[float] = ()
-    """For every chunk, when it arrived; as long as `asked`."""
+    """For every chunk, when it arrived."""
+    waits: Sequence[float] = ()
+    """For every chunk, how long after the one before it (or after the start) the consumer asked for it; as long as `chunks`.
+
+    A slow consumer and a slow server differ here.
+    """
     tokens: Sequence[int] = ()
     """For every chunk, how many output tokens it brought; as long as `chunks`, or empty where nobody told."""
     phases: tuple[Phase, ...] = ()
     """What the engine says of itself, in order."""
     first_token: float | None = None
     """When the first chunk arrived that carried generated output; chat streams open with one that carries none."""
+
+    @property
+    def asked(self) -> list[float]:
+        """For every chunk, when the consumer asked for it."""
+        return list(map(add, (self.started, *self.chunks), self.waits))
 
     @property
     def duration(self) -> float:

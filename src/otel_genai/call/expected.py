@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.call.call import Call
@@ -28,7 +27,7 @@ class ExpectedCall(Call):
         super().__init__(telemetry, endpoint, arguments, since)
         self.account: Account | None = None
         """What gathers word of it; `None` if that could not be made."""
-        self._asked, self._chunks = array("d"), array("d")
+        self._await_chunks()
         if endpoint.account is not None:
             with _EXPECTING:
                 self._fold = self.account = endpoint.account(arguments, self._with_content)

@@ -219,8 +219,11 @@ def _injecting(carrier: Carrier, method: Callable[..., Any]) -> Callable[..., An
     @wraps(method)
     def build(*args: Any, **kwargs: Any) -> Any:
         request = method(*args, **kwargs)
-        with _INJECTING:
+        try:
             propagation.inject(carrier.headers(request))
+        except Exception as error:
+            if not _INJECTING.takes(error):
+                raise
         return request
 
     return build
@@ -229,11 +232,14 @@ def _injecting(carrier: Carrier, method: Callable[..., Any]) -> Callable[..., An
 def _noting(reply: Reply, method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method)
     def process(*args: Any, **kwargs: Any) -> Any:
-        with _NOTING:
+        try:
             served_model = reply.served_model(kwargs)
             underway = None if served_model is None else propagation.underway()
             if underway is not None:
                 underway.served_model = served_model
+        except Exception as error:
+            if not _NOTING.takes(error):
+                raise
         return method(*args, **kwargs)
 
     return process

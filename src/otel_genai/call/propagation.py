@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from otel_genai.call.arrival import Arrival
     from otel_genai.operation import Phase
 
+# Where the API keeps the current span in a context: to put it there together with our own marks is half the work.
+_SPAN_KEY: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, context.Context())))
 _UNDERWAY_KEY: Final = context.create_key("otel-genai-underway")
 _ARRIVAL_KEY: Final = context.create_key("otel-genai-arrival")
 _APART_KEY: Final = context.create_key("otel-genai-apart")
@@ -93,12 +95,12 @@ def maker(made: object) -> Context | None:
 
 def context_of(span: trace.Span, underway: Underway, within: Context | None = None) -> Context:
     """The context of an operation: `within` or the calling code's, its span current, with word of it in our key and in upstream's."""
-    marks: dict[str, object] = {**(within or context.get_current()), _UNDERWAY_KEY: underway}
+    marks = {**(within or context.get_current()), _SPAN_KEY: span, _UNDERWAY_KEY: underway}
     if underway.subject in gen_ai.INFERENCE:
         # Upstream heeds its key only if it holds a record of its own, and where nobody has loaded upstream nobody asks.
         upstream = sys.modules.get(_UPSTREAM_MODULE)
         marks[_UPSTREAM_KEY] = upstream.InferenceData() if upstream else True
-    return trace.set_span_in_context(span, context.Context(marks))
+    return context.Context(marks)
 
 
 def extracted(headers: Mapping[str, str]) -> Context:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from contextvars import ContextVar
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
@@ -40,7 +39,7 @@ class TappedCall(Call):
             ours, pushed = tap(arguments, self._with_content, lambda sink, skip: stream.tee(sink, skip, self))
             self._counts_steps = pushed.counts_steps()
             self._fold = self._pushed = pushed
-            self._asked, self._chunks = array("d"), array("d")
+            self._await_chunks()
             return ours
         return arguments
 
@@ -64,11 +63,11 @@ class TappedCall(Call):
         pushed = self._pushed
         try:
             if pushed is not None and pushed.stepped(instance):
-                self._asked.append(self._asked_at)
+                self._waits.append(self._asked_at - self._latest)
                 self._chunks.append(now)
+                self._latest = self._asked_at = now
                 if self._first_token is None:
                     self._first_token = now
-                self._asked_at = now
         except Exception as error:
             if not _READING_STEP.takes(error):
                 raise

@@ -149,8 +149,8 @@ class Stepped(Account):
                 tokens.append(count)
         return heard._replace(
             ended=chunks[-1] if chunks and to_the_end else heard.ended,
-            asked=[heard.started, *chunks[:-1]] if chunks else (),
             chunks=chunks,
+            waits=(0.0,) * len(chunks),
             tokens=tokens,
             first_token=chunks[0] if chunks else None,
         )

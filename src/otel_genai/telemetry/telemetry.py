@@ -140,8 +140,11 @@ class Telemetry:
             if operation.failure is not None:
                 with _WRITING_STATUS:
                     span.set_status(trace.StatusCode.ERROR, operation.failure.summary)
-            with _WRITING_ATTRIBUTES:
+            try:
                 event = self._describe(span, context, operation)
+            except Exception as error:
+                if not _WRITING_ATTRIBUTES.takes(error):
+                    raise
         if self._config.completion_hook is not None:
             with _HOOKING:
                 completion_hook.call(self._config.completion_hook, operation, span, event)
@@ -160,10 +163,16 @@ class Telemetry:
         if operation.request.side is not Side.CLIENT:
             with _WRITING_FIRST:
                 self._tell_of_first(context, operation)
-        with _WRITING_METRICS:
+        try:
             self._measure(context, operation)
-        with _ENDING:
+        except Exception as error:
+            if not _WRITING_METRICS.takes(error):
+                raise
+        try:
             span.end(operation.timing.ended_ns)
+        except Exception as error:
+            if not _ENDING.takes(error):
+                raise
         observers.notify(operation, span)
 
     def _redacted(self, operation: Operation) -> Operation:

@@ -20,10 +20,14 @@ def chat_usage(counts: Any) -> Usage | None:
     if counts is None:
         return None
     counted = told(counts)
-    prompt, completion = told(counted.get("prompt_tokens_details")), told(counted.get("completion_tokens_details"))
+    total, generated = integer(counted.get("prompt_tokens")), integer(counted.get("completion_tokens"))
+    prompt, completion = counted.get("prompt_tokens_details"), counted.get("completion_tokens_details")
+    if prompt is None is completion:  # most servers tell no more
+        return Usage(total, generated)
+    prompt, completion = told(prompt), told(completion)
     return Usage(
-        input=integer(counted.get("prompt_tokens")),
-        output=integer(counted.get("completion_tokens")),
+        input=total,
+        output=generated,
         cache_read=integer(prompt.get("cached_tokens")),
         cache_write=_first(prompt, _CACHE_WRITTEN),
         reasoning=integer(completion.get("reasoning_tokens")),

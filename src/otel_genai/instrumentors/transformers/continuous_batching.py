@@ -146,8 +146,8 @@ class Batched(Account):
         ended = [output.lifespan[1] for output in outputs if output.lifespan[1] >= 0]
         timing = heard._replace(
             ended=heard.ended if self._is_cancelled or not ended else max(ended),
-            asked=[heard.started, *chunks[:-1]] if chunks else (),
             chunks=chunks,
+            waits=(0.0,) * len(chunks),
             tokens=tokens,
             first_token=first,
         )
