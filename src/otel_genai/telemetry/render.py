@@ -23,7 +23,7 @@ from otel_genai.semconv import gen_ai, general, openai, otel_genai
 from otel_genai.semconv.metrics import Measure
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from otel_genai.operation import Message, Operation, Part, Request, Response, Timing, Usage
 
@@ -312,35 +312,36 @@ _CUT_SHORT: Final = frozenset({gen_ai.ABORT, gen_ai.ERROR})
 
 def measurements(
     operation: Operation, wanted: Container[Measure] = _EVERYTHING
-) -> Iterator[tuple[Measure, Sequence[float], Attributes]]:
+) -> list[tuple[Measure, Sequence[float], Attributes]]:
     """(measure, values, attributes) for all that is wanted and known; what is unknown is left out, never zero."""
     request, response, timing = operation.request, operation.response, operation.timing
     attributes = creation_attributes(request)
     if response.model is not None:
         attributes[gen_ai.RESPONSE_MODEL] = response.model
+    known: list[tuple[Measure, Sequence[float], Attributes]] = []
 
     if timing.chunks and _is_streamed(request):
         if timing.time_to_first_chunk is not None and Measure.TIME_TO_FIRST_CHUNK in wanted:
-            yield Measure.TIME_TO_FIRST_CHUNK, (timing.time_to_first_chunk,), attributes
+            known.append((Measure.TIME_TO_FIRST_CHUNK, (timing.time_to_first_chunk,), attributes))
         if Measure.TIME_PER_OUTPUT_CHUNK in wanted and len(timing.chunks) > 1:
             gaps = [later - earlier for earlier, later in pairwise(timing.chunks)]
-            yield Measure.TIME_PER_OUTPUT_CHUNK, gaps, attributes
+            known.append((Measure.TIME_PER_OUTPUT_CHUNK, gaps, attributes))
 
     if operation.failure is None and timing.time_to_first_token is not None:
         if Measure.TIME_TO_FIRST_TOKEN in wanted:
-            yield Measure.TIME_TO_FIRST_TOKEN, (timing.time_to_first_token,), attributes
+            known.append((Measure.TIME_TO_FIRST_TOKEN, (timing.time_to_first_token,), attributes))
         # Sequences that are generated side by side take the time of one.
         sequences = len(response.finish_reasons) or 1
         later_tokens = (response.usage.output or 0) / sequences - 1 if response.usage is not None else 0
         if Measure.TIME_PER_OUTPUT_TOKEN in wanted and later_tokens > 0:
             mean = (timing.duration - timing.time_to_first_token) / later_tokens
-            yield Measure.TIME_PER_OUTPUT_TOKEN, (mean,), attributes
+            known.append((Measure.TIME_PER_OUTPUT_TOKEN, (mean,), attributes))
 
     if timing.phases and _ran_to_its_end(operation):
         for measure, phase in _BY_PHASE:
             parts = [part.ended - part.started for part in timing.phases if part.name == phase]
             if parts and measure in wanted:
-                yield measure, (sum(parts),), attributes
+                known.append((measure, (sum(parts),), attributes))
 
     if response.service_tier is not None or response.system_fingerprint is not None:
         attributes = attributes.copy()  # those of the chunks do not have these
@@ -350,9 +351,20 @@ def measurements(
             attributes[openai.RESPONSE_SYSTEM_FINGERPRINT] = response.system_fingerprint
     if Measure.DURATION in wanted:
         failed = {general.ERROR_TYPE: operation.failure.type} if operation.failure is not None else None
-        yield Measure.DURATION, (timing.duration,), attributes | failed if failed else attributes
-    if response.usage is not None:
-        yield from _token_measurements(response.usage, attributes, wanted)
+        known.append((Measure.DURATION, (timing.duration,), attributes | failed if failed else attributes))
+    usage = response.usage
+    if usage is not None:
+        if usage.input is not None and Measure.INPUT_TOKENS in wanted:
+            known.append((Measure.INPUT_TOKENS, (usage.input,), attributes))
+        if usage.output is not None and Measure.OUTPUT_TOKENS in wanted:
+            known.append((Measure.OUTPUT_TOKENS, (usage.output,), attributes))
+        for measure, total, breakdown in _BY_MODALITY:
+            if measure in wanted:
+                known += [
+                    (measure, (count,), {**attributes, gen_ai.TOKEN_MODALITY: modality})
+                    for modality, count in _by_modality(usage, total, breakdown)
+                ]
+    return known
 
 
 def _ran_to_its_end(operation: Operation) -> bool:
@@ -363,18 +375,10 @@ def _ran_to_its_end(operation: Operation) -> bool:
     )
 
 
-def _token_measurements(
-    usage: Usage, attributes: Attributes, wanted: Container[Measure]
-) -> Iterator[tuple[Measure, Sequence[float], Attributes]]:
-    if usage.input is not None and Measure.INPUT_TOKENS in wanted:
-        yield Measure.INPUT_TOKENS, (usage.input,), attributes
-    if usage.output is not None and Measure.OUTPUT_TOKENS in wanted:
-        yield Measure.OUTPUT_TOKENS, (usage.output,), attributes
-    for measure, total, breakdown in _BY_MODALITY:
-        count = getattr(usage, total)
-        if measure in wanted and count:
-            counts = dict((breakdown and getattr(usage, breakdown)) or {})
-            counts[gen_ai.UNKNOWN_MODALITY] = count - sum(counts.values())  # what the breakdown does not account for
-            for modality, share in counts.items():
-                if share > 0:
-                    yield measure, (share,), {**attributes, gen_ai.TOKEN_MODALITY: modality}
+def _by_modality(usage: Usage, total: str, breakdown: str | None) -> list[tuple[str, int]]:
+    counted = getattr(usage, total)
+    if not counted:
+        return []
+    counts: dict[str, int] = dict((breakdown and getattr(usage, breakdown)) or {})
+    counts[gen_ai.UNKNOWN_MODALITY] = counted - sum(counts.values())  # what the breakdown does not account for
+    return [(modality, count) for modality, count in counts.items() if count > 0]

@@ -17,6 +17,7 @@ from otel_genai.operation import Side
 from otel_genai.semconv import gen_ai, otel_genai
 from otel_genai.semconv.metrics import ENGINE_LOAD, LATEST, SECONDS, Kind, Measure
 from otel_genai.telemetry import completion_hook, content, observers, render
+from otel_genai.telemetry.bound import BoundHistogram, OneByOne
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from otel_genai.telemetry.engine_load import Loads
 
     Instrument = metrics.Counter | metrics.Histogram
-    Sinks = dict[Measure, list[tuple[Callable[..., None], Mapping[str, str], bool]]]
+    Sinks = dict[Measure, list[tuple[Instrument, Mapping[str, str], bool]]]
+    Bound = dict[Measure, list[tuple[OneByOne, bool]]]
 
 _SPAN_KIND: Final = {
     Side.CLIENT: trace.SpanKind.CLIENT,
@@ -40,6 +42,9 @@ _SERVED: Final = {
     Side.INTERNAL: frozenset({False, True}),
     Side.SERVER: frozenset({True}),
 }
+
+_BOUND_AT_MOST: Final = 1000
+"""Sets of attributes. Half of what the SDK keeps apart, and more than a process has that names its models sensibly."""
 
 _NO_SPAN: Final = trace.set_span_in_context(trace.INVALID_SPAN, Context())
 
@@ -93,6 +98,7 @@ class Telemetry:
         self._making = RLock()
         self._instruments: dict[tuple[metrics.Meter, str], Instrument] = {}
         self._sinks: dict[tuple[Side, bool], Sinks] = {}
+        self._bound: dict[tuple[object, ...], Bound] = {}
         self._engines = scope, meter_provider
         self._loads: Loads | None = None
         self._record_batch: Callable[..., None]
@@ -257,14 +263,28 @@ class Telemetry:
             return
         served_as = request.side, request.operation in gen_ai.INFERENCE
         sinks = self._sinks.get(served_as) or self._make_sinks(*served_as)
+        ended_ns = operation.timing.ended_ns
+        known, bound = None, {}
         for measure, values, attributes in render.measurements(operation, sinks):
-            largest = max(values)
-            for write, fixed, is_time in sinks[measure]:
-                told = {**attributes, **fixed} if fixed else attributes
-                for value in values:
-                    # An exemplar is a seventh more to pay for. Times have one, for they make somebody look for the trace; of the many
-                    # between the chunks of a stream, the longest.
-                    write(value, told, context if is_time and value is largest else _NO_SPAN)
+            if attributes is not known:
+                known, bound = attributes, self._bound_to(attributes, served_as)
+            for instrument, is_time in bound[measure]:
+                # Times have exemplars, for they make somebody look for the trace.
+                instrument.record(values, context if is_time else _NO_SPAN, ended_ns)
+
+    def _bound_to(self, attributes: render.Attributes, served_as: tuple[Side, bool]) -> Bound:
+        # Which sets of attributes there are is known after a few calls. Where each has others, nothing is gained by keeping them.
+        key = (served_as, *attributes.items())
+        try:
+            bound = self._bound.get(key)
+        except TypeError:  # a value that is none for an attribute: the SDK has its ways with it
+            return _bind(self._sinks[served_as], attributes, keep=False)
+        if bound is None:
+            keep = len(self._bound) < _BOUND_AT_MOST
+            bound = _bind(self._sinks[served_as], attributes, keep=keep)
+            if keep:
+                self._bound[key] = bound
+        return bound
 
     def _make_sinks(self, side: Side, inference: bool) -> Sinks:
         # What is to be written of an operation, so that a call has only to walk it.
@@ -272,9 +292,9 @@ class Telemetry:
         with self._making:
             for metric, meter in self._rows:
                 if metric.served in _SERVED[side] and metric.inference in {None, inference}:
-                    instrument = self._instrument(metric, meter)
-                    write = instrument.add if isinstance(instrument, metrics.Counter) else instrument.record
-                    sinks.setdefault(metric.measure, []).append((write, metric.attributes, metric.unit == SECONDS))
+                    sinks.setdefault(metric.measure, []).append(
+                        (self._instrument(metric, meter), metric.attributes, metric.unit == SECONDS)
+                    )
             self._sinks[side, inference] = sinks
         return sinks
 
@@ -324,6 +344,19 @@ def _histogram(meter: metrics.Meter, metric: Metric | LoadMetric) -> metrics.His
     return meter.create_histogram(
         metric.name, metric.unit, metric.description, explicit_bucket_boundaries_advisory=metric.buckets
     )
+
+
+def _bind(sinks: Sinks, attributes: render.Attributes, *, keep: bool) -> Bound:
+    def bound(instrument: Instrument, fixed: Mapping[str, str]) -> OneByOne:
+        told = {**attributes, **fixed}
+        if isinstance(instrument, metrics.Counter):
+            return OneByOne(instrument.add, told, _NO_SPAN)
+        return BoundHistogram(instrument, told, _NO_SPAN) if keep else OneByOne(instrument.record, told, _NO_SPAN)
+
+    return {
+        measure: [(bound(instrument, fixed), is_time) for instrument, fixed, is_time in rows]
+        for measure, rows in sinks.items()
+    }
 
 
 def _observing(loads: Loads, metric: LoadMetric) -> Callable[[metrics.CallbackOptions], list[metrics.Observation]]:
