@@ -47,9 +47,9 @@ class OneByOne:
 
         `at_ns` is when they were measured: wall clock, nanoseconds since the epoch.
         """
-        largest = max(values)
-        for value in values:
-            self._write(value, self._attributes, context if value is largest else self._unlinked)
+        largest = values.index(max(values))
+        for place, value in enumerate(values):
+            self._write(value, self._attributes, context if place == largest else self._unlinked)
 
 
 class BoundHistogram(OneByOne):
@@ -67,15 +67,15 @@ class BoundHistogram(OneByOne):
         """Take down one value or more, as `OneByOne` does."""
         if self._add(values, context, at_ns):
             return
-        # The SDK makes an aggregation of its own accord for one value, also where a collection has thrown away that of before.
-        largest = max(values)
-        self._write(largest, self._attributes, context)
+        # For one value the SDK makes an aggregation of its own accord, also where a collection has thrown away that of before.
+        first, others = values[0], values[1:]
+        is_largest = first == max(values)
+        self._write(first, self._attributes, context if is_largest else self._unlinked)
         if self._landing is None or self._landing.consumer._reader_storages is not self._landing.storages:
             self._landing = _landing(self._histogram, self._attributes)
-        others = list(values)
-        others.remove(largest)
-        if others and not self._add(others, self._unlinked, at_ns):
-            super().record(others, self._unlinked, at_ns)
+        context = self._unlinked if is_largest else context
+        if others and not self._add(others, context, at_ns):
+            super().record(others, context, at_ns)
 
     def _add(self, values: Sequence[float], context: object, at_ns: int) -> bool:
         # Whether they were added. If not, none was.
