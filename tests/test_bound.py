@@ -10,11 +10,13 @@ from math import inf, nan
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import wrapt
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.metrics._internal import _ProxyMeterProvider
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, AlwaysOnExemplarFilter, Histogram, MeterProvider
+from opentelemetry.sdk.metrics._internal.aggregation import _ExplicitBucketHistogramAggregation
 from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
 from opentelemetry.sdk.metrics.view import (
     DropAggregation,
@@ -27,7 +29,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 
 from otel_genai.config import Config
-from otel_genai.operation import Operation, Request, Response, Timing, Usage
+from otel_genai.operation import Operation, Request, Response, Side, Timing, Usage
 from otel_genai.telemetry.bound import BoundHistogram, OneByOne
 from otel_genai.telemetry.telemetry import Telemetry
 
@@ -208,6 +210,19 @@ def test_after_a_collection_that_threw_it_away_the_sdk_makes_an_aggregation_anew
     assert len(recorded_by_api) in {1, 3}
 
 
+def test_a_set_of_attributes_that_the_sdk_has_known_for_long(recorded_by_api: list[float]) -> None:
+    found = Metrics(cumulative())
+    for attributes in (OTHER, CHAT, {}):
+        found.histogram.record(1.0, attributes)
+    found.bound().record([2.0, 4.0], NO_SPAN, AT_NS)
+    assert [(point.attributes, point.sum) for _, _, point in found.collected()] == [
+        (OTHER, 1.0),
+        (CHAT, 7.0),
+        ({}, 1.0),
+    ]
+    assert recorded_by_api == [1.0, 1.0, 1.0, 2.0]
+
+
 @CAN_CHANGE_READERS
 def test_readers_come_and_go(recorded_by_api: list[float]) -> None:
     expected, found = Metrics(cumulative()), Metrics(cumulative())
@@ -300,7 +315,7 @@ def test_exemplars_are_those_of_values_recorded_one_by_one(
     expected, found = (Metrics(cumulative(), delta(), views=views, exemplar_filter=exemplar_filter) for _ in range(2))
     one_by_one, bound = expected.one_by_one(), found.bound()
     context = in_a_span(sampler)
-    for values in ([1.5], [3.0, 1.5, 7.0, 5.0], [0.25, 0.5], [9.0]):
+    for values in ([7.5, 1.5], [1.5], [3.0, 1.5, 7.0, 5.0], [0.25, 0.5], [9.0]):
         for histogram in (one_by_one, bound):
             random.seed(1)  # exponential histograms keep some of all
             histogram.record(values, context, AT_NS)
@@ -375,6 +390,30 @@ def test_nothing_is_lost_or_counted_twice_while_others_record_and_collect() -> N
         assert sum(point.count for _, point in told if point.attributes == OTHER) == each
 
 
+def test_what_the_sdk_reads_and_replaces_under_its_locks_is_written_under_them() -> None:
+    found = Metrics(delta())
+    bound: Any = found.bound()
+    bound.record([1.0], NO_SPAN, AT_NS)
+    ((match, key),) = bound._landing.places
+    aggregation = match._attributes_aggregation[key]
+    looked_up, counted = [], []
+
+    class Aggregations(dict[Any, Any]):
+        def get(self, *args: Any) -> Any:
+            looked_up.append(match._lock.locked())
+            return super().get(*args)
+
+    class Counts(list[int]):
+        def __setitem__(self, *args: Any) -> None:
+            counted.append(match._lock.locked() and aggregation._lock.locked())
+            super().__setitem__(*args)
+
+    match._attributes_aggregation = Aggregations(match._attributes_aggregation)
+    aggregation._value = Counts(aggregation._value)
+    bound.record([1.0, 3.0, 3.5], NO_SPAN, AT_NS)
+    assert (looked_up, counted) == ([True], [True, True])
+
+
 def test_a_value_is_not_added_to_some_readers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     found = Metrics(cumulative(), delta())
     bound: Any = found.bound()
@@ -431,24 +470,42 @@ def _switch(provider: MeterProvider, *, enabled: bool) -> None:
     provider._set_meter_configurator(meter_configurator=lambda _: _MeterConfig(is_enabled=enabled))
 
 
-def test_a_histogram_that_is_not_the_sdks(recorded_by_api: list[float]) -> None:
+def test_a_histogram_that_is_not_the_sdks_is_told_of_each_value() -> None:
+    told: list[float] = []
+
+    class Watched(wrapt.ObjectProxy):  # type: ignore[type-arg]
+        def record(self, amount: float, *args: Any, **kwargs: Any) -> None:
+            told.append(amount)
+            self.__wrapped__.record(amount, *args, **kwargs)
+
     found = Metrics(cumulative())
-    histogram = found.histogram
-
-    class Wrapped:
-        def __getattr__(self, name: str) -> Any:
-            return getattr(histogram, name)
-
-    BoundHistogram(Wrapped(), CHAT, NO_SPAN).record([1.0, 2.0, 4.0], NO_SPAN, AT_NS)
-    assert len(recorded_by_api) == 3
+    BoundHistogram(Watched(found.histogram), CHAT, NO_SPAN).record([1.0, 2.0, 4.0], NO_SPAN, AT_NS)
+    assert told == [1.0, 2.0, 4.0]
     assert [point.count for _, _, point in found.collected()] == [3]
+
+
+def test_an_aggregation_that_is_not_the_sdks_is_told_of_each_value() -> None:
+    told: list[float] = []
+
+    class Watched(_ExplicitBucketHistogramAggregation):
+        def aggregate(self, measurement: Any, *args: Any) -> None:
+            told.append(measurement.value)
+            super().aggregate(measurement, *args)
+
+    class Watching(ExplicitBucketHistogramAggregation):
+        def _create_aggregation(self, *args: Any) -> Any:
+            made = super()._create_aggregation(*args)
+            made.__class__ = Watched
+            return made
+
+    found = Metrics(cumulative(), views=[View(instrument_name="h", aggregation=Watching(BOUNDARIES))])
+    found.bound().record([1.0, 2.0, 4.0], NO_SPAN, AT_NS)
+    assert told == [1.0, 2.0, 4.0]
 
 
 def test_an_aggregation_with_a_field_that_we_do_not_know_is_left_alone(
     recorded_by_api: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from opentelemetry.sdk.metrics._internal.aggregation import _ExplicitBucketHistogramAggregation
-
     make = _ExplicitBucketHistogramAggregation.__init__
 
     def making(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -527,11 +584,21 @@ def test_of_a_second_call_nothing_is_recorded_through_the_api(recorded: Recorded
     ]
 
 
-def test_of_two_calls_the_later_is_an_exemplar_too(recorded: Recorded) -> None:
+def test_times_of_every_call_lead_to_its_span_and_counts_of_tokens_do_not(recorded: Recorded) -> None:
     report(recorded, stream(chunks=4), stream(chunks=9))
     spans = [span.context.span_id for span in recorded.spans(2)]
-    (point,) = recorded.metrics()[DURATION]
+    metrics = recorded.metrics()
+    (point,) = metrics[DURATION]
     assert {(exemplar.value, exemplar.span_id) for exemplar in point.exemplars} == {(4.0, spans[0]), (9.0, spans[1])}
+    assert [point.exemplars for point in metrics[TOKENS]] == [[], []]
+
+
+def test_who_asks_and_who_serves_are_kept_apart_with_the_same_attributes(recorded: Recorded) -> None:
+    asked = stream(chunks=3)
+    served = asked._replace(request=asked.request._replace(side=Side.SERVER))
+    report(recorded, asked, served, asked)
+    counts = {name: [point.count for point in points] for name, points in recorded.metrics().items()}
+    assert (counts[DURATION], counts["gen_ai.server.request.duration"]) == ([2], [1])
 
 
 def test_of_more_sets_of_attributes_than_are_remembered_all_are_counted(
