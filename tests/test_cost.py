@@ -185,14 +185,14 @@ class Cost(NamedTuple):
 
 
 COSTS = {
-    "a chat call": Cost(of_a_call, 130, 15),
-    "a chat call, not sampled": Cost(of_a_call, 120, 14, sampled=False),
-    "a chat call, with content": Cost(of_a_call, 240, 19, environment=((CAPTURE, "true"),)),
-    "an embeddings call": Cost(of_an_embedding, 100, 14),
-    "a chunk": Cost(of_a_chunk, 6, 3),
+    "a chat call": Cost(of_a_call, 130, 17),
+    "a chat call, not sampled": Cost(of_a_call, 120, 15, sampled=False),
+    "a chat call, with content": Cost(of_a_call, 240, 21, environment=((CAPTURE, "true"),)),
+    "an embeddings call": Cost(of_an_embedding, 100, 16),
+    "a chunk": Cost(of_a_chunk, 6, 2),
     "a chunk, without its histogram": Cost(of_a_chunk, 6, 2, environment=((CHUNK_METRICS.variable, "false"),)),
-    "a chunk, not sampled": Cost(of_a_chunk, 6, 3, sampled=False),
-    "a chunk, with content": Cost(of_a_chunk, 18, 3, environment=((CAPTURE, "true"),)),
+    "a chunk, not sampled": Cost(of_a_chunk, 6, 2, sampled=False),
+    "a chunk, with content": Cost(of_a_chunk, 18, 2, environment=((CAPTURE, "true"),)),
 }
 
 
