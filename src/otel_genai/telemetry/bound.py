@@ -1,7 +1,8 @@
 """Bound instruments: a histogram or a counter with one set of attributes, which is given all values of an operation at once.
 
 The API has none, and the SDK's `Histogram.record` takes 9 µs, nearly all of it to find out anew where values with these attributes are
-summed up. So only the first value goes that way. Then we look where it is, and add the others there by ourselves: 0.2 µs each for many.
+summed up. So only the first value goes that way. Then we look where it is, and add the others there by ourselves: one in 2 µs, a thousand
+in 40.
 
 All that is private to the SDK, and relied on as far as it can be seen: an instrument leads to its readers' storages, these to a match for
 each view, and a match to an aggregation for each set of attributes; match and aggregation have a lock each; an aggregation has exactly
@@ -147,7 +148,7 @@ def _key(match: Any, attributes: Mapping[str, Any]) -> Any:
         for key, aggregation in reversed(match._attributes_aggregation.items()):
             if aggregation._attributes == told:
                 return key if _is_sdks(aggregation, _BUCKETS) and vars(aggregation).keys() == _FIELDS else None
-    return None  # beyond the limit of cardinality
+    return None  # it is beyond the limit of cardinality, or was collected in this very moment
 
 
 def _is_sdks(part: Any, names: set[str]) -> bool:

@@ -44,7 +44,7 @@ _SERVED: Final = {
 }
 
 _BOUND_AT_MOST: Final = 1000
-"""Sets of attributes. Half of what the SDK keeps apart, and more than a process has that names its models sensibly."""
+"""Sets of attributes that are remembered. Where there are more, they are mostly new, and to bind one costs more than it saves."""
 
 _NO_SPAN: Final = trace.set_span_in_context(trace.INVALID_SPAN, Context())
 
@@ -273,7 +273,7 @@ class Telemetry:
                 instrument.record(values, context if is_time else _NO_SPAN, ended_ns)
 
     def _bound_to(self, attributes: render.Attributes, served_as: tuple[Side, bool]) -> Bound:
-        # Which sets of attributes there are is known after a few calls. Where each has others, nothing is gained by keeping them.
+        # Calls have few sets of attributes, and mostly one that was there before.
         key = (served_as, *attributes.items())
         try:
             bound = self._bound.get(key)
