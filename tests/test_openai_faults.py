@@ -212,7 +212,7 @@ def sabotage(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
 
     def with_bugs(**functions: Any) -> Ways:
         rows = [
-            replace(row, endpoint=replace(row.load(), **functions)) if isinstance(row, Patch) else row
+            row._replace(endpoint=replace(row.load(), **functions)) if isinstance(row, Patch) else row
             for row in OpenAIInstrumentor.rows
         ]
         monkeypatch.setattr(OpenAIInstrumentor, "rows", tuple(rows))
@@ -303,11 +303,11 @@ def test_an_error_with_a_bug_in_its_adapter(
     ("sabotaged", "what"),
     [
         (
-            lambda row: replace(row, headers=broken) if isinstance(row, Carrier) else row,
+            lambda row: row._replace(headers=broken) if isinstance(row, Carrier) else row,
             "a request does not carry the trace context",
         ),
         (
-            lambda row: replace(row, served_model=broken) if isinstance(row, Reply) else row,
+            lambda row: row._replace(served_model=broken) if isinstance(row, Reply) else row,
             "the model is reported as the response's body has it",
         ),
     ],

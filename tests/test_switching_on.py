@@ -39,6 +39,49 @@ def test_waiting_costs_a_handful_of_modules() -> None:
     assert len(loaded) <= 10
 
 
+def test_a_library_opens_its_own_room_and_no_other() -> None:
+    assert opened("import openai\n") == {"openai"}
+    assert opened("import openai, colorsys\n", wrap="colorsys:rgb_to_hsv") == {"openai", "functions"}
+
+
+def opened(imports: str, wrap: str = "") -> set[str]:
+    names = "print(*[name.removeprefix(rooms) for name in sys.modules if name.startswith(rooms)])"
+    found = printed(
+        f"import os; os.environ['OTEL_GENAI_WRAP'] = {wrap!r}; rooms = 'otel_genai.instrumentors.'\n"
+        + SETUP
+        + imports
+        + names
+    )
+    return set(found.split()) - {"arrival", "wishes", "instrumentor"}
+
+
+def test_a_library_that_is_imported_and_not_used_has_nothing_built_for_its_calls() -> None:
+    # Records of content, telemetry and the drivers of calls wait for the module that the calls are in.
+    program = "import openai, sys; print(*[name for name in sys.modules if name.startswith('otel_genai.')])"
+    command = [sys.executable, "-m", "otel_genai", "run", "--no-summary", "-c", program]
+    loaded = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    assert "otel_genai.instrumentors.openai" in loaded
+    assert {name.split(".")[1] for name in loaded} == {
+        "version", "cli", "guard", "instrumentors", "runner", "call", "semconv", "config", "endpoint",
+    }  # fmt: skip
+    assert not loaded & {"otel_genai.call.call", "otel_genai.runner.report", "otel_genai.runner.other_instrumentors"}
+    assert len(loaded) <= 32
+
+
+def test_a_start_makes_one_dataclass() -> None:
+    # Each takes five times as long to make as a named tuple.
+    count = """
+import dataclasses
+made = [
+    value for name, module in sys.modules.items() if name.startswith("otel_genai")
+    for value in vars(module).values()
+    if isinstance(value, type) and value.__module__ == name and dataclasses.is_dataclass(value)
+]
+print(*[kind.__name__ for kind in made])
+"""
+    assert printed(SETUP + "import openai\n" + count) == "Endpoint\n"
+
+
 def test_what_is_imported_afterwards_is_instrumented() -> None:
     assert printed(SETUP + CALL) == "chat sim-small\n"
 
@@ -63,6 +106,16 @@ def test_a_wrong_argument_is_refused_at_once() -> None:
         "ValueError: instrument() does not know exporter; it takes tracer_provider, meter_provider, logger_provider, "
         "provider, redact, completion_hook, engine_stats"
     )
+
+
+def test_what_waits_goes_on_waiting_when_another_library_has_arrived() -> None:
+    program = (
+        "import os; os.environ['OTEL_GENAI_WRAP'] = 'colorsys:rgb_to_hsv=convert'\n"
+        + SETUP
+        + CALL
+        + "otel_genai.instrument()\nimport colorsys\ncolorsys.rgb_to_hsv(0, 0, 0)\n"
+    )
+    assert printed(program) == "chat sim-small\nconvert\n"
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

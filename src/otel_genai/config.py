@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from otel_genai.semconv.metrics import LATEST, V1_41, Vintage
 
@@ -22,8 +22,7 @@ _logger = logging.getLogger("otel_genai")
 _Value = TypeVar("_Value")
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One environment variable, as the documentation shows it."""
 
     variable: str
@@ -151,8 +150,7 @@ _CAPTURE_MODES: Final = {
 _BOOLEANS: Final = {"true": True, "false": False}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(NamedTuple):
     """The settings in force for one instrumentation."""
 
     content_on_spans: bool = False
@@ -170,7 +168,7 @@ class Config:
     propagate: bool = True
     provider: str | None = None
     """Name of every server's provider, whatever its address."""
-    provider_names: Mapping[str, str] = field(default_factory=dict)
+    provider_names: Mapping[str, str] = MappingProxyType({})
     """`host` or `host:port` → provider."""
     wrap: tuple[str, ...] = ()
     """Functions to be timed, as `package.module:Class.method[=name]`."""

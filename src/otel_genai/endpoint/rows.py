@@ -1,13 +1,14 @@
 """What a provider's table is made of: places in a library, and what each of them is.
 
 A row that names where a part of it stands (`package.module:NAME`) has that imported when the row's own module arrives.
+
+Rows are named tuples because every start makes these classes anew: as frozen dataclasses they take five times as long.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping, MutableMapping
@@ -28,8 +29,7 @@ def _no_facts(result: Any) -> Mapping[str, Any]:  # noqa: ARG001
     return {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patch:
+class Patch(NamedTuple):
     """One row of a provider's table: where a call is found, and how it reads."""
 
     module: str
@@ -49,8 +49,7 @@ class Patch:
         return endpoint
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Carrier:
+class Carrier(NamedTuple):
     """One row of a provider's table: where an outgoing request is built, and its headers found."""
 
     module: str
@@ -60,8 +59,7 @@ class Carrier:
     """The built request → its headers, which are the library's own and not the caller's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(NamedTuple):
     """One row of a provider's table: where a response arrives whose headers say what its body does not."""
 
     module: str
@@ -71,8 +69,7 @@ class Reply:
     """The method's keyword arguments → the model that really answered; `None` if that is for the body to say."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Maker:
+class Maker(NamedTuple):
     """One row of a provider's table: where objects are made that a call in another thread is given (see `Endpoint.origin`)."""
 
     module: str
@@ -80,8 +77,7 @@ class Maker:
     """`Class.__init__`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(NamedTuple):
     """One row of a provider's table: what a library calls after every step of an operation, whoever listens."""
 
     module: str
@@ -90,8 +86,7 @@ class Step:
     optional: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class Stage(NamedTuple):
     """One row of a provider's table: where a part of an operation is done whose time is worth knowing."""
 
     module: str
@@ -111,8 +106,7 @@ class Stage:
         return facts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class News:
+class News(NamedTuple):
     """One row of a provider's table: where word passes by of requests whose endpoint has an `account`."""
 
     module: str
@@ -130,8 +124,7 @@ class News:
         return told
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
+class Gate(NamedTuple):
     """One row of a provider's table: where a request enters an engine, which tells of it elsewhere.
 
     The request's span is current while the gate works, and what the gate raises is the request's failure.
@@ -150,8 +143,7 @@ class Gate:
         return endpoint
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Binding:
+class Binding(NamedTuple):
     """One row of a provider's table: where an engine is told, within a gate, of the sequences of a request."""
 
     module: str
@@ -166,8 +158,7 @@ class Binding:
         return bound
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Beat:
+class Beat(NamedTuple):
     """One row of a provider's table: what is called with all that one step of an engine has generated."""
 
     module: str
@@ -184,8 +175,7 @@ class Beat:
         return told
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class Ending(NamedTuple):
     """One row of a provider's table: where an engine says of sequences that they are over."""
 
     module: str
@@ -199,8 +189,7 @@ class Ending:
         return told
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Collapse:
+class Collapse(NamedTuple):
     """One row of a provider's table: where everything fails that an engine works on."""
 
     module: str
@@ -211,8 +200,7 @@ class Collapse:
     """The method's arguments → what went wrong; `None` if it is what the method raises."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statistics:
+class Statistics(NamedTuple):
     """One row of a provider's table: where an engine tells of its load, after a step or whenever it likes."""
 
     module: str
@@ -228,8 +216,7 @@ class Statistics:
         return told
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Override:
+class Override(NamedTuple):
     """One row of a provider's table: an argument that has an engine keep statistics, set if the user asks us to."""
 
     module: str
@@ -238,8 +225,7 @@ class Override:
     value: Any
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Handoff:
+class Handoff(NamedTuple):
     """One row of a provider's table: where a function is handed to another thread, to be called for whoever hands it over."""
 
     module: str
@@ -248,8 +234,7 @@ class Handoff:
     optional: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Background:
+class Background(NamedTuple):
     """One row of a provider's table: where a task or thread is started that outlives whoever happens to start it, and works for nobody."""
 
     module: str
@@ -257,8 +242,7 @@ class Background:
     optional: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Application:
+class Application(NamedTuple):
     """One row of a provider's table: where a library builds the ASGI application in which it serves a model, or begins to serve it.
 
     One that passes by twice is the same.
@@ -276,8 +260,7 @@ class Application:
     optional: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Startup:
+class Startup(NamedTuple):
     """One row of a provider's table: where a process makes ready what it is for. Its cold start ends with the first request served."""
 
     module: str
@@ -286,8 +269,7 @@ class Startup:
     optional: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Native:
+class Native(NamedTuple):
     """One row of a provider's table: a library's own `report`, its setting of a `provider`, its search for a `parent`."""
 
     module: str

@@ -1,19 +1,21 @@
 """The front door of what can be instrumented: one folder a library, named in the package's entry points.
 
-`instrument()` only waits for the first of these libraries: a process that never imports one pays for none of it.
+`instrument()` only waits for these libraries: a process pays for those that it imports.
 """
 
 from __future__ import annotations
 
 import logging
-from importlib.metadata import distribution
+import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.guard import Guard
 from otel_genai.instrumentors import arrival
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from importlib.metadata import EntryPoint
 
     from otel_genai.instrumentors.instrumentor import Instrumentor
     from otel_genai.instrumentors.wishes import Wishes
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("otel_genai")
 _SWITCHING_ON: Final = Guard("this process is not instrumented")
 
-# How to end the waiting, while we wait.
-_forget: Callable[[], None] | None = None
+_waiting: Final[dict[str, Callable[[], None]]] = {}
+"""How to end the waiting of each room that waits, by the name of its entry point."""
 
 
 def instrument(**options: Any) -> None:
@@ -38,43 +40,40 @@ def instrument(**options: Any) -> None:
 
     Instrumentations that are on already stay as they are. Raises `ValueError` for arguments that cannot be used.
     """
-    global _forget  # noqa: PLW0603 - one a process
     from otel_genai.instrumentors.wishes import Wishes
 
     wishes = Wishes.of(**options)
-    if _forget is None:
-        _forget = arrival.on_arrival(arrival.awaited(wishes.config.wrap), lambda: _switch_on(wishes))
+    for room, modules in arrival.rooms(wishes.config.wrap).items():
+        if modules and room.name not in _waiting:
+            forget = arrival.on_arrival(modules, partial(_switch_on, room, wishes))
+            if forget is not None:
+                _waiting[room.name] = forget
 
 
 def uninstrument() -> None:
     """Take back every instrumentation of this package. Calls and streams that are under way are still reported."""
-    global _forget  # noqa: PLW0603 - one a process
-    if _forget is not None:
-        _forget()
-        _forget = None
-    for instrumentor in _all():
-        if instrumentor.is_instrumented_by_opentelemetry:
-            instrumentor.uninstrument()
+    while _waiting:
+        _, forget = _waiting.popitem()
+        forget()
+    for room in arrival.rooms(()):
+        # One that was never imported is not on.
+        if room.module in sys.modules:
+            instrumentor: Instrumentor = room.load()()
+            if instrumentor.is_instrumented_by_opentelemetry:
+                instrumentor.uninstrument()
 
 
-def _switch_on(wishes: Wishes) -> None:
-    global _forget  # noqa: PLW0603 - one a process
-    _forget = None
+def _switch_on(room: EntryPoint, wishes: Wishes) -> None:
+    _waiting.pop(room.name, None)
     from opentelemetry.instrumentation.dependencies import DependencyConflictError
 
     with _SWITCHING_ON:  # an error would be the application's, whose import this is
-        for instrumentor in _all():
-            if instrumentor.is_instrumented_by_opentelemetry:
-                continue
-            try:
-                instrumentor.instrument(raise_exception_on_conflict=True, wishes=wishes)
-            except DependencyConflictError as error:
-                # A library that is not installed is no news; one in a version that we do not support is.
-                level = logging.WARNING if error.conflict.found else logging.DEBUG
-                _logger.log(level, "%s is off: %s", type(instrumentor).__name__, error.conflict)
-
-
-def _all() -> Iterator[Instrumentor]:
-    # The entry points of this package are the one list of its instrumentors: a new one is a line in pyproject.toml.
-    for entry_point in distribution("otel-genai").entry_points.select(group="opentelemetry_instrumentor"):
-        yield entry_point.load()()
+        instrumentor: Instrumentor = room.load()()
+        if instrumentor.is_instrumented_by_opentelemetry:
+            return
+        try:
+            instrumentor.instrument(raise_exception_on_conflict=True, wishes=wishes)
+        except DependencyConflictError as error:
+            # A library that is not installed is no news; one in a version that we do not support is.
+            level = logging.WARNING if error.conflict.found else logging.DEBUG
+            _logger.log(level, "%s is off: %s", type(instrumentor).__name__, error.conflict)

@@ -11,20 +11,27 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
     from importlib.machinery import ModuleSpec
+    from importlib.metadata import EntryPoint
     from types import ModuleType
 
 PREFIX: Final = "otel_genai_"
 """Of our entry points, which are otherwise called like the library."""
-_NO_LIBRARY: Final = "functions"
+_NO_LIBRARY: Final = f"{PREFIX}functions"
+
+
+def rooms(functions: Iterable[str]) -> dict[EntryPoint, frozenset[str]]:
+    """Our entry points, and the top-level modules that each waits for: its library, or those of the functions that the user names."""
+    named = frozenset(function.partition(":")[0].partition(".")[0].strip() for function in functions) - {""}
+    return {
+        room: named if room.name == _NO_LIBRARY else frozenset({room.name.removeprefix(PREFIX)})
+        # The entry points of this package are the one list of its instrumentors: a new one is a line in pyproject.toml.
+        for room in distribution("otel-genai").entry_points.select(group="opentelemetry_instrumentor")
+    }
 
 
 def awaited(functions: Iterable[str]) -> frozenset[str]:
-    """The top-level modules with something to instrument: libraries, and those of the functions that the user names."""
-    entry_points = distribution("otel-genai").entry_points.select(group="opentelemetry_instrumentor")
-    libraries = {entry_point.name.removeprefix(PREFIX) for entry_point in entry_points} - {_NO_LIBRARY}
-    return frozenset(
-        libraries | {function.partition(":")[0].partition(".")[0].strip() for function in functions} - {""}
-    )
+    """The top-level modules with something to instrument."""
+    return frozenset().union(*rooms(functions).values())
 
 
 def on_arrival(names: Collection[str], act: Callable[[], None]) -> Callable[[], None] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -62,7 +61,7 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
         def telemetry() -> Telemetry:
             from otel_genai.telemetry.telemetry import Telemetry
 
-            own = replace(config, chunk_metrics=config.chunk_metrics and self.times_chunks)
+            own = config._replace(chunk_metrics=config.chunk_metrics and self.times_chunks)
             return Telemetry(type(self).__module__, __version__, own, **providers)
 
         self._patches = Patches(self.rows_for(config), telemetry)

@@ -6,9 +6,9 @@ histogram by counters. A vintage is a table; whoever writes metrics walks the ro
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
-from typing import TYPE_CHECKING, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_genai.semconv import gen_ai
 
@@ -48,17 +48,16 @@ class Kind(Enum):
     HISTOGRAM = "histogram"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
+class Metric(NamedTuple):
     """One row: a measure of some operations, and the instrument it goes to."""
 
     measure: Measure
     name: str
-    kind: Kind = Kind.HISTOGRAM
     unit: str
     description: str
+    kind: Kind = Kind.HISTOGRAM
     buckets: tuple[float, ...] = ()
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = MappingProxyType({})
     """Fixed attributes, beside those that every client metric has."""
     inference: bool | None = None
     """True: inference operations only. False: all others only. None: all."""
@@ -66,8 +65,7 @@ class Metric:
     """Whether it is for whoever runs the model, and not for whoever asks it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadMetric:
+class LoadMetric(NamedTuple):
     """One row: what an engine tells of its load, and the instrument it goes to."""
 
     field: str
@@ -79,8 +77,7 @@ class LoadMetric:
     buckets: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vintage:
+class Vintage(NamedTuple):
     """One version of the metric conventions."""
 
     schema_url: str
