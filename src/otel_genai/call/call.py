@@ -183,7 +183,7 @@ class Call:
         except Exception as error:
             if not _OPENING_STREAM.takes(error):
                 raise
-        self.finish()
+        self._end(None, perf_counter())
         return result
 
     def _answered(self, result: Any) -> None:

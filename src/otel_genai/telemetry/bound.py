@@ -116,7 +116,9 @@ def _landing(histogram: Any, attributes: Mapping[str, Any]) -> _Landing | None:
     # `None` as long as there is no SDK behind the histogram.
     try:
         real = getattr(histogram, "_real_instrument", histogram)
-        consumer = real._measurement_consumer
+        consumer = getattr(real, "_measurement_consumer", None)
+        if consumer is None:
+            return None
         storages = consumer._reader_storages
         exemplars = consumer._sdk_config.exemplar_filter
         is_known = _is_sdks(real, _HISTOGRAM) and _is_sdks(exemplars, _EXEMPLAR_FILTERS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from operator import attrgetter
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.operation import (
@@ -11,6 +11,8 @@ from otel_genai.operation import (
     Compaction,
     File,
     Reasoning,
+    Request,
+    Response,
     ServerToolCall,
     ServerToolCallResponse,
     Side,
@@ -25,7 +27,7 @@ from otel_genai.semconv.metrics import Measure
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
 
-    from otel_genai.operation import Message, Operation, Part, Request, Response, Timing, Usage
+    from otel_genai.operation import Message, Operation, Part, Timing, Usage
 
 Attributes = dict[str, Any]
 
@@ -33,17 +35,18 @@ Attributes = dict[str, Any]
 class _Rows:
     """Fields of a record, and the attribute that each becomes if it is known."""
 
-    def __init__(self, *rows: tuple[str, str]) -> None:
+    def __init__(self, kind: type[Request | Response], *rows: tuple[str, str]) -> None:
         fields, self._names = zip(*rows, strict=True)
-        self._read = attrgetter(*fields)  # all at once: most of them are not known
+        self._read = itemgetter(*map(kind._fields.index, fields))  # all at once: most of them are not known
 
-    def add(self, attributes: Attributes, record: Request | Response | Usage) -> None:
+    def add(self, attributes: Attributes, record: Request | Response) -> None:
         for name, value in zip(self._names, self._read(record), strict=True):
             if value is not None:
                 attributes[name] = value
 
 
 _REQUEST_ROWS: Final = _Rows(
+    Request,
     ("api", openai.API_TYPE),
     ("output_type", gen_ai.OUTPUT_TYPE),
     ("max_tokens", gen_ai.REQUEST_MAX_TOKENS),
@@ -66,6 +69,7 @@ _REQUEST_ROWS: Final = _Rows(
 )
 # They come after those of the request: what the server says wins over what was asked of it.
 _RESPONSE_ROWS: Final = _Rows(
+    Response,
     ("id", gen_ai.RESPONSE_ID),
     ("model", gen_ai.RESPONSE_MODEL),
     ("status", gen_ai.RESPONSE_STATUS),
@@ -351,7 +355,9 @@ def measurements(
             attributes[openai.RESPONSE_SYSTEM_FINGERPRINT] = response.system_fingerprint
     if Measure.DURATION in wanted:
         failed = {general.ERROR_TYPE: operation.failure.type} if operation.failure is not None else None
-        known.append((Measure.DURATION, (timing.duration,), attributes | failed if failed else attributes))
+        known.append(
+            (Measure.DURATION, (timing.ended - timing.started,), attributes | failed if failed else attributes)
+        )
     usage = response.usage
     if usage is not None:
         if usage.input is not None and Measure.INPUT_TOKENS in wanted:

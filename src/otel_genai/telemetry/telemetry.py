@@ -78,7 +78,7 @@ class Telemetry:
         """`scope` names the instrumentation; a provider that is not given is OpenTelemetry's global one."""
         self._config = config
         self._names_providers = config.provider is not None or bool(config.provider_names)
-        self._captures_content = config.captures_content
+        self._builds_content = config.captures_content or config.completion_hook is not None
         self.closed = False
         """Whether nothing is to begin any more. What has begun is still reported."""
         self._tracer = trace.get_tracer(scope, version, tracer_provider, LATEST.schema_url)
@@ -128,9 +128,7 @@ class Telemetry:
 
     def wants_content(self, span: trace.Span) -> bool:
         """Whether prompt and answer are worth building: somebody wants them, and the span is recorded or a hook waits."""
-        if self._config.completion_hook is not None:
-            return True
-        return self._captures_content and span.is_recording()
+        return self._builds_content and (self._config.completion_hook is not None or span.is_recording())
 
     def report(self, span: trace.Span, context: Context, operation: Operation) -> None:
         """Write all that there is to say about an operation, and end its span.
@@ -138,7 +136,8 @@ class Telemetry:
         `context` is the one in which the span is current; exemplars and events refer to it.
         """
         recording = span.is_recording()
-        has_content = content.has_content(operation)
+        ended_ns = operation.timing.ended_ns
+        has_content = self._builds_content and content.has_content(operation)
         if has_content:
             operation = self._redacted(operation)
         event: _logs.LogRecord | None = None
@@ -170,12 +169,12 @@ class Telemetry:
             with _WRITING_FIRST:
                 self._tell_of_first(context, operation)
         try:
-            self._measure(context, operation)
+            self._measure(context, operation, ended_ns)
         except Exception as error:
             if not _WRITING_METRICS.takes(error):
                 raise
         try:
-            span.end(operation.timing.ended_ns)
+            span.end(ended_ns)
         except Exception as error:
             if not _ENDING.takes(error):
                 raise
@@ -257,13 +256,12 @@ class Telemetry:
                 )
             )
 
-    def _measure(self, context: Context, operation: Operation) -> None:
+    def _measure(self, context: Context, operation: Operation, ended_ns: int) -> None:
         request = operation.request
         if request.function is not None or request.operation in otel_genai.OPERATIONS:
             return
         served_as = request.side, request.operation in gen_ai.INFERENCE
         sinks = self._sinks.get(served_as) or self._make_sinks(*served_as)
-        ended_ns = operation.timing.ended_ns
         known, bound = None, {}
         for measure, values, attributes in render.measurements(operation, sinks):
             if attributes is not known:

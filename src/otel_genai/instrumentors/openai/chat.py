@@ -10,6 +10,7 @@ from otel_genai.endpoint import Endpoint, Fold
 from otel_genai.instrumentors.openai.messages import AnswerFold, answer, tools, turns
 from otel_genai.instrumentors.openai.request import (
     SAMPLING,
+    Parameter,
     Parameters,
     body,
     failure,
@@ -30,7 +31,7 @@ from otel_genai.operation import Prompt, Request, Response
 from otel_genai.semconv import gen_ai
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from otel_genai.endpoint import Arguments
 
@@ -39,38 +40,38 @@ _MISSING: Final = "error"
 
 COMPLETION_PARAMETERS: Final[Parameters] = {
     **SAMPLING,
-    "n": ("choice_count", integer),
-    "max_tokens": ("max_tokens", integer),
-    "frequency_penalty": ("frequency_penalty", number),
-    "presence_penalty": ("presence_penalty", number),
-    "stop": ("stop_sequences", texts),
-    "seed": ("seed", integer),
+    "n": Parameter("choice_count", integer),
+    "max_tokens": Parameter("max_tokens", integer),
+    "frequency_penalty": Parameter("frequency_penalty", number),
+    "presence_penalty": Parameter("presence_penalty", number),
+    "stop": Parameter("stop_sequences", texts),
+    "seed": Parameter("seed", integer),
 }
 """Of bare completions too, from which chat has them."""
+
+
+def _speech(modalities: Any) -> str | None:
+    return "speech" if "audio" in listed(modalities) else None
+
+
 _PARAMETERS: Final[Parameters] = {
     **COMPLETION_PARAMETERS,
-    "max_completion_tokens": ("max_tokens", integer),
-    "reasoning_effort": ("reasoning_level", text),
-    "service_tier": ("service_tier", text),
+    "max_completion_tokens": Parameter("max_tokens", integer, wins=True),
+    "reasoning_effort": Parameter("reasoning_level", text),
+    "service_tier": Parameter("service_tier", text),
+    "response_format": Parameter("output_type", output_type),
+    "modalities": Parameter("output_type", _speech, wins=True),
 }
 
 
 def chat_request(arguments: Arguments) -> Request:
     """The request, without its content."""
-    fields = body(arguments)
     return Request(
         operation=gen_ai.CHAT,
         api=_API,
-        output_type=_output_type(fields),
         **server(arguments),
-        **parameters(fields, _PARAMETERS),
+        **parameters(body(arguments), _PARAMETERS),
     )
-
-
-def _output_type(fields: Mapping[str, Any]) -> str | None:
-    if "modalities" in fields and "audio" in listed(fields["modalities"]):
-        return "speech"
-    return output_type(fields["response_format"]) if "response_format" in fields else None
 
 
 def chat_prompt(arguments: Arguments) -> Prompt:

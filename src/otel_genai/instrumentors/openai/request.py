@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otel_genai.operation import Failure
 
@@ -12,8 +12,20 @@ if TYPE_CHECKING:
 
     from otel_genai.endpoint import Arguments
 
-Parameters = dict[str, tuple[str, "Callable[[Any], Any]"]]
-"""The client's parameter → our field, and how it is read. Of two names for one field the later wins."""
+
+class Parameter(NamedTuple):
+    """What a parameter of the client's is to us."""
+
+    field: str
+    """Of `Request`."""
+    read: Callable[[Any], Any]
+    """As the client takes it → as we keep it; `None` if it is nothing that we know."""
+    wins: bool = False
+    """Over another parameter for the same field, should both be given."""
+
+
+Parameters = dict[str, Parameter]
+"""By the client's names."""
 
 # The client's formats → the conventions' modality.
 _OUTPUT_TYPES: Final = {"text": "text", "json_object": "json", "json_schema": "json"}
@@ -66,7 +78,7 @@ def told(record: Any) -> Mapping[str, Any]:
     if isinstance(record, dict):
         return record
     fields: Mapping[str, Any] = getattr(record, "__dict__", _NOTHING)
-    beyond_the_schema = getattr(record, "model_extra", None)
+    beyond_the_schema = getattr(record, "__pydantic_extra__", None)
     return {**fields, **beyond_the_schema} if beyond_the_schema else fields
 
 
@@ -77,11 +89,11 @@ def body(arguments: Arguments) -> Mapping[str, Any]:
 
 
 SAMPLING: Final[Parameters] = {
-    "model": ("model", text),
-    "stream": ("stream", bool),
-    "temperature": ("temperature", number),
-    "top_p": ("top_p", number),
-    "top_k": ("top_k", integer),
+    "model": Parameter("model", text),
+    "stream": Parameter("stream", bool),
+    "temperature": Parameter("temperature", number),
+    "top_p": Parameter("top_p", number),
+    "top_k": Parameter("top_k", integer),
 }
 """What every interface that generates text has, under the same names."""
 
@@ -89,11 +101,12 @@ SAMPLING: Final[Parameters] = {
 def parameters(fields: Mapping[str, Any], table: Parameters) -> dict[str, Any]:
     """Our fields of those parameters that were given in a form that can be read."""
     read: dict[str, Any] = {}
-    for theirs in filter(fields.__contains__, table):
-        ours, convert = table[theirs]
-        value = convert(fields[theirs])
-        if value is not None:
-            read[ours] = value
+    for name, given in fields.items():
+        parameter = table.get(name)
+        if parameter is not None:
+            value = parameter.read(given)
+            if value is not None and (parameter.wins or parameter.field not in read):
+                read[parameter.field] = value
     return read
 
 

@@ -9,6 +9,7 @@ from otel_genai.endpoint import Endpoint, Fold
 from otel_genai.instrumentors.openai.messages import finish_reason_of
 from otel_genai.instrumentors.openai.request import (
     SAMPLING,
+    Parameter,
     Parameters,
     body,
     failure,
@@ -43,9 +44,9 @@ _API: Final = "responses"
 _MISSING: Final = "error"
 _PARAMETERS: Final[Parameters] = {
     **SAMPLING,
-    "max_output_tokens": ("max_tokens", integer),
-    "service_tier": ("service_tier", text),
-    "previous_response_id": ("previous_response_id", text),
+    "max_output_tokens": Parameter("max_tokens", integer),
+    "service_tier": Parameter("service_tier", text),
+    "previous_response_id": Parameter("previous_response_id", text),
 }
 # Why a response is incomplete → the word that chat completions have for it.
 _INCOMPLETE: Final = {"max_output_tokens": "length"}
