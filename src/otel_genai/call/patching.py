@@ -189,6 +189,8 @@ class Patches:
 class _BoundWrapper(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]  # generic in wrapt's stubs only
     """A method with us around it. Whoever pickles it pickles where it is found, as with any method."""
 
+    __slots__ = ()
+
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         return getattr, (self._self_instance, self.__wrapped__.__name__)
 
