@@ -167,6 +167,17 @@ def test_one_room_writes_telemetry() -> None:
     assert enders == {"telemetry.telemetry"}
 
 
+def test_one_room_reads_what_is_private_to_the_sdk() -> None:
+    private = {"_measurement_consumer", "_reader_storages", "_instrument_view_instrument_matches", "_aggregation"}
+    readers = {
+        name
+        for name, tree in ROOMS.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in private
+    }
+    assert readers == {"telemetry.bound"}
+
+
 def test_only_the_guard_swallows() -> None:
     broad = {
         name

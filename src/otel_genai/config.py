@@ -71,7 +71,7 @@ CHUNK_METRICS: Final = Setting(
     "OTEL_GENAI_CHUNK_METRICS",
     "true | false",
     "true",
-    "Whether the times between the chunks of a stream go into a histogram: most of what instrumentation costs a stream.",
+    "Whether the times between the chunks of a stream go into a histogram.",
 )
 PHASE_SPANS: Final = Setting(
     "OTEL_GENAI_PHASE_SPANS",

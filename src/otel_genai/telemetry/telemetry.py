@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from threading import RLock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import _logs, metrics, trace
 from opentelemetry.context import Context
@@ -101,7 +101,8 @@ class Telemetry:
         self._bound: dict[tuple[object, ...], Bound] = {}
         self._engines = scope, meter_provider
         self._loads: Loads | None = None
-        self._record_batch: Callable[..., None]
+        self._batch_tokens: metrics.Histogram
+        self._batches: dict[tuple[object, ...], BoundHistogram] = {}
 
     def close(self) -> None:
         """Let nothing begin any more. What has begun is still reported; how busy engines are is not."""
@@ -315,7 +316,14 @@ class Telemetry:
             loads = self._loads or self._listen_to_engines()
             attributes = loads.take(engine, load)
             if load.batch_tokens is not None:
-                self._record_batch(load.batch_tokens, attributes, _NO_SPAN)
+                self._batch(load, attributes).record((load.batch_tokens,), _NO_SPAN, 0)
+
+    def _batch(self, load: EngineLoad, attributes: Mapping[str, Any]) -> BoundHistogram:
+        name = load.provider, load.model, load.engine_index
+        batch = self._batches.get(name)
+        if batch is None:
+            batch = self._batches[name] = BoundHistogram(self._batch_tokens, attributes, _NO_SPAN)
+        return batch
 
     def _listen_to_engines(self) -> Loads:
         from otel_genai.telemetry import engine_load
@@ -325,7 +333,7 @@ class Telemetry:
             _, meter = self._rows[0]
             for metric in ENGINE_LOAD:
                 if metric.kind is Kind.HISTOGRAM:
-                    self._record_batch = _histogram(meter, metric).record
+                    self._batch_tokens = _histogram(meter, metric)
                 elif metric.kind is Kind.GAUGE:
                     meter.create_observable_gauge(
                         metric.name, [_observing(loads, metric)], metric.unit, metric.description
