@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ROUNDS = 7
 QUICK_ROUNDS = 5
 INSTRUMENTATIONS = {
-    "call": ("hand-written", "ours", "not-sampled", "content-on"),
+    "call": ("hand-written", "ours", "hand-written, not-sampled", "not-sampled", "content-on"),
     "stream": ("hand-written", "ours", "no-histogram", "not-sampled", "not-sampled, no-histogram", "content-on"),
     "async-stream": ("ours", "no-histogram", "not-sampled"),
     "100-streams": ("ours", "not-sampled"),

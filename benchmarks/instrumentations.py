@@ -148,6 +148,7 @@ INSTRUMENTATIONS = {
     **LAYERS,
     "bare": Instrumentation(_bare, sampled=False),
     "hand-written": Instrumentation(_hand_written),
+    "hand-written, not-sampled": Instrumentation(_hand_written, sampled=False),
     "ours": Instrumentation(_ours),
     "no-histogram": Instrumentation(_ours, environment={CHUNK_METRICS: "false"}),
     "not-sampled": Instrumentation(_ours, sampled=False),
