@@ -65,6 +65,14 @@ def test_all_three_signals_arrive_on_every_way_out(leaves: str, status: int, tmp
     assert [record.body.string_value for record in received.logs] == ["own record"]
 
 
+def test_sigterm_after_the_sdk_was_shut_down_is_no_news(tmp_path: Path) -> None:
+    leaves = "metrics.get_meter_provider().shutdown()\nimport os, signal; os.kill(os.getpid(), signal.SIGTERM)"
+    with receiver() as received:
+        done = run(OWN_TELEMETRY + leaves, "--no-summary", cwd=tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=received.endpoint)
+    assert (done.returncode, done.stderr) == (-signal.SIGTERM, "")
+    assert [metric.name for metric in received.metrics] == ["own.counter"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_from_outside_loses_nothing(number: signal.Signals, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(

@@ -5,6 +5,7 @@ Nothing is sent unless an endpoint or an exporter is named, and the environment 
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import contextmanager
 from random import SystemRandom
@@ -119,8 +120,16 @@ def distro() -> BaseDistro | None:
 
 def flush(providers: Iterable[Provider]) -> None:
     """Send what has been gathered so far, spans first."""
+    # A signal may come when the SDK is shut down already. A metric reader collects all the same, and its exporter complains.
+    for name in tuple(logging.root.manager.loggerDict):
+        if name.startswith("opentelemetry.exporter."):
+            logging.getLogger(name).addFilter(_is_news)
     for provider in providers:
         provider.force_flush()
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("Exporter already shutdown")
 
 
 def _named(group: str, variable: str) -> Any:
