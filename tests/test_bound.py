@@ -414,7 +414,7 @@ def test_what_the_sdk_reads_and_replaces_under_its_locks_is_written_under_them()
     assert (looked_up, counted) == ([True], [True, True])
 
 
-def test_a_value_is_not_added_to_some_readers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_value_is_not_added_to_some_readers_alone() -> None:
     found = Metrics(cumulative(), delta())
     bound: Any = found.bound()
     bound.record([1.0], NO_SPAN, AT_NS)
@@ -441,15 +441,15 @@ def test_a_histogram_from_before_the_provider_was_set(recorded_by_api: list[floa
     assert recorded_by_api == [4.0]
 
 
-def test_without_an_sdk_nothing_happens() -> None:
-    histogram = NoOpMeterProvider().get_meter("toy").create_histogram("h")
-    for bound in (BoundHistogram(histogram, CHAT, NO_SPAN), BoundHistogram(_unset(), CHAT, NO_SPAN)):
-        bound.record([1.0, 2.0], NO_SPAN, AT_NS)
-        bound.record([1.0], NO_SPAN, AT_NS)
-
-
-def _unset() -> Any:
-    return _ProxyMeterProvider().get_meter("toy").create_histogram("h")
+@pytest.mark.parametrize("provider", [NoOpMeterProvider, _ProxyMeterProvider])
+def test_without_an_sdk_each_value_is_told_to_the_api(provider: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[float] = []
+    histogram = provider().get_meter("toy").create_histogram("h")
+    monkeypatch.setattr(type(histogram), "record", lambda _, amount, *__: told.append(amount))
+    bound = BoundHistogram(histogram, CHAT, NO_SPAN)
+    bound.record([1.0, 2.0], NO_SPAN, AT_NS)
+    bound.record([4.0], NO_SPAN, AT_NS)
+    assert told == [1.0, 2.0, 4.0]
 
 
 def test_a_meter_that_is_switched_off_and_on_again() -> None:

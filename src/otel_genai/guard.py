@@ -5,7 +5,7 @@ Everything that runs on our own account inside the application's call runs under
     with READING_REQUEST:
         request = endpoint.request(arguments)
 
-Where every token passes, even that is too dear, and the guard is asked only when there is an error:
+Where every call or token passes, even that is too dear, and the guard is asked only when there is an error:
 
     try:
         fold.add(chunk)

@@ -37,6 +37,15 @@ def environment(service: str, addresses: Mapping[str, str]) -> dict[str, str]:
     return {name: _replaced(value, addresses) for name, value in variables.items()}
 
 
+def scraped(port: int) -> dict[str, str]:
+    """Variables of a program whose metrics can also be had at a port."""
+    return {
+        "OTEL_METRICS_EXPORTER": "otlp,prometheus",
+        "OTEL_EXPORTER_PROMETHEUS_HOST": "127.0.0.1",
+        "OTEL_EXPORTER_PROMETHEUS_PORT": str(port),
+    }
+
+
 def _replaced(value: str, addresses: Mapping[str, str]) -> str:
     for name, address in addresses.items():
         value = value.replace(f"//{name}", f"//{address}")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from launched import ENVIRONMENT
 from otlp_receiver import receiver
-from stack.compose import command, environment
+from stack.compose import command, environment, scraped
 from stack.programs import ROOT, answers, free_port, program, running
 from stack.prometheus import Prometheus, prometheus
 from stack.rotel import rotel
@@ -91,12 +91,8 @@ def stack(folder: Path) -> Iterator[Stack]:
         addresses["collector:4318"] = hop.http.removeprefix("http://")
 
         def start(name: str, words: Sequence[str], url: str, service: str) -> None:
-            variables = environment(service, addresses) | {
-                "OTEL_METRIC_EXPORT_INTERVAL": "1000",
-                "OTEL_METRICS_EXPORTER": "otlp,prometheus",
-                "OTEL_EXPORTER_PROMETHEUS_HOST": "127.0.0.1",
-                "OTEL_EXPORTER_PROMETHEUS_PORT": str(exporters[name]),
-            }
+            variables = environment(service, addresses) | scraped(exporters[name])
+            variables["OTEL_METRIC_EXPORT_INTERVAL"] = "1000"
             log = folder / f"{name}.log"
             programs.enter_context(running(words, ready=lambda: answers(url), log=log, variables=variables))
 

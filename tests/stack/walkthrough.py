@@ -23,7 +23,7 @@ from chat_app import opened, say, wait_until_answered
 from chromium import page
 from launched import ENVIRONMENT
 from otlp_receiver import receiver
-from stack.compose import command, environment
+from stack.compose import command, environment, scraped
 from stack.programs import ROOT, answers, await_that, free_port, program, running
 from stack.prometheus import Prometheus, prometheus
 from stack.rotel import rotel
@@ -117,11 +117,7 @@ def demo(folder: Path) -> Iterator[Demo]:
         }
 
         def start(name: str, words: list[str], url: str) -> None:
-            variables = environment(name, addresses) | {
-                "OTEL_METRICS_EXPORTER": "otlp,prometheus",
-                "OTEL_EXPORTER_PROMETHEUS_HOST": "127.0.0.1",
-                "OTEL_EXPORTER_PROMETHEUS_PORT": str(exporters[name]),
-            }
+            variables = environment(name, addresses) | scraped(exporters[name])
             log = folder / f"{name}.log"
             programs.enter_context(running(words, ready=lambda: answers(url), log=log, variables=variables))
 

@@ -1,15 +1,10 @@
 """Call: begins, is current only while the library works, and ends exactly once.
 
-    token = call.enter()                        # the span is current from here …
-    try:
-        result = wrapped(...)
-    except BaseException as error:
-        call.leave(token, error)
-        raise
-    call.leave(token)                           # … to here: detached in the frame that attached it
+    result = call.run(wrapped, args, kwargs)    # the span is current while the library works, and no longer
     return call.settle(result)                  # a stream is handed out in a proxy that keeps the call open
 
-A stream proxy enters the same call again for every chunk. Nothing of it is current while the application's own code runs.
+Whatever enters a call leaves it in the same frame: `run`, the driver of what is awaited, a stream proxy for every chunk. Nothing of it is
+current while the application's own code runs.
 This module knows the clocks; engines that tell their story afterwards bring times of their own.
 """
 
@@ -31,7 +26,7 @@ from otel_genai.guard import Guard
 from otel_genai.operation import Failure, Operation, Response, Side, Timing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextvars import Token
 
     from opentelemetry.context import Context
@@ -157,6 +152,17 @@ class Call:
             self.finish()
         else:
             self.fail(error)
+
+    def run(self, work: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Have the library do its part, with the span current meanwhile."""
+        token = self.enter()
+        try:
+            result = work(*args, **kwargs)
+        except BaseException as error:
+            self.leave(token, error)
+            raise
+        self.leave(token)
+        return result
 
     def forget(self) -> None:
         """The call is not reported, as if it had not been made."""

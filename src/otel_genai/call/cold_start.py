@@ -73,9 +73,7 @@ class ColdStart:
         self._call = call = ExpectedCall.begin(self._telemetry, endpoint, arguments, since)
         if call is None:
             return
-        token = call.enter()
-        propagation.remember_cold_start()
-        call.leave(token)
+        call.run(propagation.remember_cold_start, (), {})
 
         def ended(operation: Operation, _: object) -> None:
             request = operation.request

@@ -29,7 +29,7 @@ def calling(telemetry: Telemetry, endpoint: Endpoint) -> Driver:
         call = Call.begin(telemetry, endpoint, Arguments(instance, args, kwargs))
         if call is None:
             return wrapped(*args, **kwargs)
-        return _driven(call, wrapped, args, kwargs)
+        return call.settle(call.run(wrapped, args, kwargs))
 
     return drive
 
@@ -43,20 +43,9 @@ def tapping(telemetry: Telemetry, endpoint: Endpoint, tap: Tap) -> Driver:
         if call is None:
             return wrapped(*args, **kwargs)
         _, args, kwargs = call.tapped(tap, arguments)
-        return _driven(call, wrapped, args, kwargs)
+        return call.settle(call.run(wrapped, args, kwargs))
 
     return drive
-
-
-def _driven(call: Call, wrapped: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    token = call.enter()
-    try:
-        result = wrapped(*args, **kwargs)
-    except BaseException as error:
-        call.leave(token, error)
-        raise
-    call.leave(token)
-    return call.settle(result)
 
 
 def awaiting(telemetry: Telemetry, endpoint: Endpoint) -> Driver:

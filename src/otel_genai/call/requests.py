@@ -45,14 +45,8 @@ class Requests:
             with self._lock:
                 self._opening += 1
             key: Hashable | None = None
-            token = call.enter()
             try:
-                result = wrapped(*args, **kwargs)
-            except BaseException as error:
-                call.leave(token, error)
-                raise
-            else:
-                call.leave(token)
+                result = call.run(wrapped, args, kwargs)
                 with _OPENING:
                     key = endpoint.key(arguments, result)
             finally:
