@@ -9,8 +9,8 @@ PIN := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=$(CURDIR)/constraints/dev.
 OLDER_OPENAI := 1.40 2.54
 OLDER_TRANSFORMERS := 4.48
 PEERS := upstream openinference openllmetry openlit logfire
-OPENAI_TESTS := tests/test_openai_*.py tests/test_content.py tests/test_simulator.py
-TRANSFORMERS_TESTS := $(patsubst %,tests/test_transformers_%.py,generate streamers unnoticed pipelines loading)
+OPENAI_TESTS := tests/instrumentors/openai tests/http tests/telemetry/test_content.py tests/simulator/test_serve.py
+TRANSFORMERS_TESTS := $(patsubst %,tests/instrumentors/transformers/test_%.py,generate streamers unnoticed pipelines loading)
 
 .PHONY: help demo test test-matrix test-engines test-interop test-stack check format docs bench bench-engines bench-peers clean
 
@@ -104,14 +104,14 @@ check: $(VENV)/dev ## Lint, format, types, architecture
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
-	$(VENV)/bin/pytest --quiet tests/test_architecture.py
+	$(VENV)/bin/pytest --quiet tests/architecture
 
 format: $(VENV)/dev ## Format and apply lint's own fixes
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
 
 docs: $(VENV)/dev ## Make the tables of docs/ anew out of the code
-	$(VENV)/bin/python tests/documentation.py
+	$(VENV)/bin/python -m tests.support.documentation
 
 bench: $(VENV)/dev ## Measure what calls, streams, tokens and start-up cost: about nine minutes
 	$(VENV)/bin/python benchmarks/calls.py

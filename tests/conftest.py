@@ -10,16 +10,16 @@ import openai
 import pytest
 
 import otel_genai
-from openai_clients import CAPTURE, MADE
 from otel_genai.guard import Guard
 from otel_genai.telemetry import process_start
-from recorded import Recorded
+from tests.support.openai.clients import CAPTURE, MADE
+from tests.support.providers import Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from otel_genai.operation import Operation
-    from otlp_receiver import Received
+    from tests.support.otlp.receiver import Received
 
 # Whoever starts the tests in the background has them, and all that they start, ignore some of the signals that they are about.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -94,7 +94,7 @@ def _closed_clients() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def model_server() -> Iterator[str]:
     """Base URL of a simulated model server."""
-    from otel_genai.simulator import serve
+    from otel_genai.simulator.serve import serve
 
     with serve() as url:
         yield url
@@ -103,7 +103,7 @@ def model_server() -> Iterator[str]:
 @pytest.fixture
 def received() -> Iterator[Received]:
     """A collector for programs that a test starts."""
-    from otlp_receiver import receiver
+    from tests.support.otlp.receiver import receiver
 
     with receiver() as received:
         yield received

@@ -18,22 +18,22 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 
 import otel_genai
-from maximal import SURFACES
-from openai_clients import CAPTURE, MADE, USER
 from otel_genai import operation
 from otel_genai.call.call import Call
-from otel_genai.call.raw import loose
 from otel_genai.config import CHUNK_METRICS, Config
-from otel_genai.endpoint import Arguments
+from otel_genai.endpoint.endpoint import Arguments
+from otel_genai.http.body import loose
 from otel_genai.telemetry.telemetry import Telemetry
-from scripted_server import chunk, completion, delta
-from test_openai_memory import answering
+from tests.instrumentors.openai.test_memory import answering
+from tests.support.openai.all_surfaces import SURFACES
+from tests.support.openai.clients import CAPTURE, MADE, USER
+from tests.support.openai.scripted_server import chunk, completion, delta
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType, FrameType
 
-    from maximal import Surface
+    from tests.support.openai.all_surfaces import Surface
 
 ASKED: dict[str, Any] = {"model": "gpt-4o", "messages": USER}
 WORD = chunk(delta(content="word "))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_genai.version import __version__
 
 if TYPE_CHECKING:
-    from otel_genai.instrumentors import instrument, uninstrument
+    from otel_genai.instrumentors.instrument import instrument, uninstrument
     from otel_genai.telemetry.observers import observe
 
 __all__ = ["__version__", "instrument", "observe", "uninstrument"]

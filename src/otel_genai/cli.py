@@ -14,8 +14,8 @@ from otel_genai.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_genai.runner import Options
-    from otel_genai.runner.target import Target
+    from otel_genai.runner.run import Options
+    from otel_genai.runner.target.become import Target
 
 WRONG_USE = 2
 """Exit status, as argparse and Python itself have it."""
@@ -97,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     fault = commands.add_parser(
         "fault", help="have a running simulator misbehave: slow, out of memory, failing", allow_abbrev=False
     )
-    report = commands.add_parser(
+    command = commands.add_parser(
         "report", help="show what recordings say: a table, JSON, CSV, or a page", allow_abbrev=False
     )
     # Parsed by its own parser, a command answers wrong use under its own name.
@@ -109,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         case ["fault", *rest]:
             return _fault(fault, rest)
         case ["report", *rest]:
-            return _report(report, rest)
+            return _report(command, rest)
     parser.parse_args(arguments)
     return parser.error("no command given")
 
@@ -146,7 +146,7 @@ def _add_run_options(run: _Parser) -> None:
 
 
 def _run(parser: _Parser, arguments: list[str]) -> int:
-    from otel_genai import runner
+    from otel_genai.runner import run as runner
 
     options, form, words = _split(parser, arguments)
     chosen = parser.parse_args(options)
@@ -164,7 +164,7 @@ def _run(parser: _Parser, arguments: list[str]) -> int:
 def _run_options(chosen: argparse.Namespace) -> Options:
     from pathlib import Path
 
-    from otel_genai.runner import Options
+    from otel_genai.runner.run import Options
 
     return Options(
         summary=chosen.summary,
@@ -179,31 +179,31 @@ def _run_options(chosen: argparse.Namespace) -> Options:
 
 
 def _simulate(parser: _Parser, arguments: list[str]) -> int:
-    from otel_genai import simulator
+    from otel_genai.simulator.serve import add_arguments, simulate
 
-    simulator.add_arguments(parser)
+    add_arguments(parser)
     chosen = parser.parse_args(arguments)
     try:
-        return simulator.simulate(chosen)
+        return simulate(chosen)
     except ImportError:
         return _needs_extra("simulate", "simulator")
 
 
 def _fault(parser: _Parser, arguments: list[str]) -> int:
-    from otel_genai.simulator import fault_command
+    from otel_genai.simulator.faults import command
 
-    fault_command.add_arguments(parser)
-    return fault_command.fault(parser.parse_intermixed_args(arguments))
+    command.add_arguments(parser)
+    return command.fault(parser.parse_intermixed_args(arguments))
 
 
 def _report(parser: _Parser, arguments: list[str]) -> int:
-    from otel_genai.recording import report
+    from otel_genai.recording import command
 
-    report.add_arguments(parser)
+    command.add_arguments(parser)
     chosen = parser.parse_intermixed_args(arguments)
     try:
-        return report.report(chosen)
-    except report.CannotReportError as error:
+        return command.report(chosen)
+    except command.CannotReportError as error:
         _say(f"{parser.prog}: {error}")
         return WRONG_USE
     except ImportError:
@@ -232,7 +232,7 @@ def _split(parser: _Parser, arguments: list[str]) -> tuple[list[str], str, list[
 
 
 def _target(form: str, name: str, *arguments: str) -> Target:
-    from otel_genai.runner.target import Code, Module, Script
+    from otel_genai.runner.target.become import Code, Module, Script
 
     if form == "-m":
         return Module(name, arguments)
@@ -240,7 +240,7 @@ def _target(form: str, name: str, *arguments: str) -> Target:
         return Code(name, arguments)
     if name.endswith(".py"):
         return Script(name, arguments)
-    from otel_genai.runner.program import program
+    from otel_genai.runner.target.resolve import program
 
     return program(name, arguments)
 

@@ -349,7 +349,7 @@ class Operation(NamedTuple):
 # ── an engine ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class EngineLoad(NamedTuple):
+class EngineStats(NamedTuple):
     """How busy an engine is, as it tells of itself, after a step or whenever it likes.
 
     A state that is `None` is not told this time: what was told last holds. What is counted is counted since the report before.

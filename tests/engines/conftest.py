@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engines.tiny_model import make_tiny_model
-from engines.vllm_in_process import make_async_llm, make_llm
-from engines.vllm_server import VllmServer, serving
+from tests.engines.tiny_model import make_tiny_model
+from tests.engines.vllm_in_process import make_async_llm, make_llm
+from tests.engines.vllm_server import VllmServer, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from otlp_receiver import receiver
+from tests.support.otlp.receiver import receiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.proto.metrics.v1.metrics_pb2 import HistogramDataPoint, Metric
     from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
-    from engines.vllm_server import VllmServer
+    from tests.engines.vllm_server import VllmServer
 
 pytestmark = pytest.mark.engine
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from otel_genai.instrumentors.vllm import VllmInstrumentor
+from otel_genai.instrumentors.vllm.instrumentor import VllmInstrumentor
 
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore")]
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from engines.vllm_in_process import MODEL, make_llm
-from otel_genai.instrumentors.vllm import VllmInstrumentor
-from recorded import Recorded
+from otel_genai.instrumentors.vllm.instrumentor import VllmInstrumentor
+from tests.engines.vllm_in_process import MODEL, make_llm
+from tests.support.providers import Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,10 +14,10 @@ import openai
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from engines.vllm_server import MODEL, MODULE, VllmServer, serving
-from launched import RUN
-from openai_clients import client
-from otlp_receiver import Received, receiver
+from tests.engines.vllm_server import MODEL, MODULE, VllmServer, serving
+from tests.support.openai.clients import client
+from tests.support.otlp.receiver import Received, receiver
+from tests.support.processes import RUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.proto.metrics.v1.metrics_pb2 import HistogramDataPoint
     from opentelemetry.sdk.trace import ReadableSpan
 
-    from recorded import Recorded
+    from tests.support.providers import Recorded
 
 pytestmark = pytest.mark.engine
 

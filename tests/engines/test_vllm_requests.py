@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opentelemetry import trace
 
-from captured import content, said
-from engines.vllm_in_process import MODEL, make_llm
-from openai_clients import attributes
-from recorded import attribute
+from tests.engines.vllm_in_process import MODEL, make_llm
+from tests.support.openai.clients import attributes
+from tests.support.openai.expected_content import content, said
+from tests.support.providers import attribute
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from otel_genai.operation import Operation
-    from recorded import Recorded
+    from tests.support.providers import Recorded
 
 # What vLLM and torch warn of at import is theirs. One event loop, since an engine belongs to the one that it was first used in.
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore"), pytest.mark.asyncio(loop_scope="session")]

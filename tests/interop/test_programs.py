@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from launched import PYTHON, RUN, SUMMARISED_RUN, outcome
+from tests.support.processes import PYTHON, RUN, SUMMARISED_RUN, outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from otlp_receiver import Received
+    from tests.support.otlp.receiver import Received
 
 pytestmark = pytest.mark.interop
 

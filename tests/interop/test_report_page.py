@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import chromium
-from dom import Element, figures, parsed
 from otel_genai.cli import main
-from recording_lines import ERROR, Line, header, load_test, operation, stream, write
+from tests.support.browser import chromium
+from tests.support.browser.dom import Element, figures, parsed
+from tests.support.recording.json_lines import ERROR, Line, header, load_test, operation, stream, write
 
 if TYPE_CHECKING:
     from pathlib import Path

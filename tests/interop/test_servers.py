@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from launched import ENVIRONMENT, PATIENCE_S, RUN
+from tests.support.processes import ENVIRONMENT, PATIENCE_S, RUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from otlp_receiver import Received
+    from tests.support.otlp.receiver import Received
 
 pytestmark = pytest.mark.interop
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from stack.programs import ROOT
+from tests.stack.programs import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stack.stack import Stack, stack
+from tests.stack.stack import Stack, stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from stack.programs import ROOT
+from tests.stack.programs import ROOT
 
 GRAFANA: Final = ROOT / "deploy" / "grafana"
 FILES: Final = sorted((GRAFANA / "dashboards").glob("*.json"))

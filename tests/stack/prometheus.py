@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import yaml
 
-from stack.programs import ROOT, answers, fetched, free_port, running
+from tests.stack.programs import ROOT, answers, fetched, free_port, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from stack.programs import free_port, listens, running
+from tests.stack.programs import free_port, listens, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

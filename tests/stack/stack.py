@@ -13,18 +13,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from launched import ENVIRONMENT
-from otlp_receiver import receiver
-from stack.compose import command, environment, scraped
-from stack.programs import ROOT, answers, free_port, program, running
-from stack.prometheus import Prometheus, prometheus
-from stack.rotel import rotel
+from tests.stack.compose import command, environment, scraped
+from tests.stack.programs import ROOT, answers, free_port, program, running
+from tests.stack.prometheus import Prometheus, prometheus
+from tests.stack.rotel import rotel
+from tests.support.otlp.receiver import receiver
+from tests.support.processes import ENVIRONMENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from otlp_receiver import Received
+    from tests.support.otlp.receiver import Received
 
 SIMULATORS: Final = ("simulator-1", "simulator-2", "simulator-3")
 PEOPLE: Final = 24

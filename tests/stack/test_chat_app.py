@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from chat_app import chat_app, note, opened, say, wait_until_answered
-from chromium import Page, page
-from launched import PATIENCE_S, PYTHON, RUN_AS_MODULE
-from otel_genai.simulator import serve
-from otlp_receiver import Received, receiver
-from scripted_server import CUT, HELLO, Answer, ScriptedServer, chunk, delta, scripted
+from otel_genai.simulator.serve import serve
+from tests.support.browser.chat_app import chat_app, note, opened, say, wait_until_answered
+from tests.support.browser.chromium import Page, page
+from tests.support.openai.scripted_server import CUT, HELLO, Answer, ScriptedServer, chunk, delta, scripted
+from tests.support.otlp.receiver import Received, receiver
+from tests.support.processes import PATIENCE_S, PYTHON, RUN_AS_MODULE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

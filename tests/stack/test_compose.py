@@ -8,8 +8,8 @@ import subprocess
 import pytest
 import yaml
 
-from stack.compose import services
-from stack.programs import ROOT, program
+from tests.stack.compose import services
+from tests.stack.programs import ROOT, program
 
 pytestmark = pytest.mark.stack
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from stack.dashboards import FILES, GRAFANA, loaded, panels
+from tests.stack.dashboards import FILES, GRAFANA, loaded, panels
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from launched import RUN, outcome
-from otlp_grpc_receiver import grpc_receiver
-from otlp_receiver import receiver
-from stack.programs import await_that
-from stack.rotel import rotel
+from tests.stack.programs import await_that
+from tests.stack.rotel import rotel
+from tests.support.otlp.grpc_receiver import grpc_receiver
+from tests.support.otlp.receiver import receiver
+from tests.support.processes import RUN, outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from stack.rotel import Protocol
+    from tests.stack.rotel import Protocol
 
 pytestmark = pytest.mark.stack
 

@@ -7,8 +7,8 @@ import subprocess
 import pytest
 import yaml
 
-from stack.programs import program
-from stack.prometheus import DEPLOYED, faster
+from tests.stack.programs import program
+from tests.stack.prometheus import DEPLOYED, faster
 
 pytestmark = pytest.mark.stack
 

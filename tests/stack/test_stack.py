@@ -12,13 +12,13 @@ import pytest
 import yaml
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from chat_app import events
-from stack.dashboards import PanelQuery, loaded, queries
-from stack.programs import await_that
-from stack.prometheus import DEPLOYED, faster
+from tests.stack.dashboards import PanelQuery, loaded, queries
+from tests.stack.programs import await_that
+from tests.stack.prometheus import DEPLOYED, faster
+from tests.support.browser.chat_app import events
 
 if TYPE_CHECKING:
-    from stack.stack import Stack
+    from tests.stack.stack import Stack
 
 pytestmark = pytest.mark.stack
 

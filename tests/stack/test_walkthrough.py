@@ -11,12 +11,12 @@ import pytest
 import yaml
 
 from otel_genai.semconv import gen_ai, otel_genai
-from otel_genai.simulator import fault_command
-from stack.compose import services
-from stack.dashboards import loaded, panels, queries
-from stack.programs import ROOT
-from stack.prometheus import DEPLOYED
-from stack.walkthrough import FAULT, SICK
+from otel_genai.simulator.faults import command
+from tests.stack.compose import services
+from tests.stack.dashboards import loaded, panels, queries
+from tests.stack.programs import ROOT
+from tests.stack.prometheus import DEPLOYED
+from tests.stack.walkthrough import FAULT, SICK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,14 +43,14 @@ def published() -> Iterator[tuple[str, str]]:
 def faults() -> list[argparse.Namespace]:
     """What the page's commands switch, read as the command reads it."""
     parser = argparse.ArgumentParser()
-    fault_command.add_arguments(parser)
+    command.add_arguments(parser)
     said = [command.partition("otel-genai fault ")[2] for command in COMMANDS if "otel-genai fault " in command]
     return [parser.parse_intermixed_args(shlex.split(words, comments=True)) for words in said]
 
 
 def test_the_fault_is_that_of_the_run_and_the_fix_ends_it() -> None:
     parser = argparse.ArgumentParser()
-    fault_command.add_arguments(parser)
+    command.add_arguments(parser)
     on, off = (parser.parse_args([word]).changes for word in (FAULT, "off"))
     assert [chosen.changes for chosen in faults()] == [on, on, off]
 

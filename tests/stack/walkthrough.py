@@ -19,23 +19,23 @@ from urllib.parse import urlencode
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from chat_app import opened, say, wait_until_answered
-from chromium import page
-from launched import ENVIRONMENT
-from otlp_receiver import receiver
-from stack.compose import command, environment, scraped
-from stack.programs import ROOT, answers, await_that, free_port, program, running
-from stack.prometheus import Prometheus, prometheus
-from stack.rotel import rotel
-from stack.stack import SIMULATORS, metrics_at, nginx
+from tests.stack.compose import command, environment, scraped
+from tests.stack.programs import ROOT, answers, await_that, free_port, program, running
+from tests.stack.prometheus import Prometheus, prometheus
+from tests.stack.rotel import rotel
+from tests.stack.stack import SIMULATORS, metrics_at, nginx
+from tests.support.browser.chat_app import opened, say, wait_until_answered
+from tests.support.browser.chromium import page
+from tests.support.otlp.receiver import receiver
+from tests.support.processes import ENVIRONMENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
-    from chromium import Page
-    from otlp_receiver import Received
+    from tests.support.browser.chromium import Page
+    from tests.support.otlp.receiver import Received
 
 SICK: Final = "simulator-2"
 FAULT: Final = "kv-tokens=3000"

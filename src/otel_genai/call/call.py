@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from opentelemetry import context as otel_context
 
-from otel_genai.call import propagation, raw, stream
-from otel_genai.call.occasion import occasion
+from otel_genai.call import context as call_context
+from otel_genai.call import stream
+from otel_genai.call.caller import caller_of
 from otel_genai.guard import Guard
+from otel_genai.http import body
 from otel_genai.operation import Failure, Operation, Response, Side, Timing
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
-    from otel_genai.endpoint import Arguments, Endpoint, Fold
+    from otel_genai.endpoint.endpoint import Arguments, Endpoint, Fold
     from otel_genai.operation import Prompt
     from otel_genai.telemetry.telemetry import Telemetry
 
@@ -92,15 +94,15 @@ class Call:
         inference: str | None = None
         if since is None and self._request.side is Side.INTERNAL:
             with _READING_REQUEST:
-                self._request, inference, within, arrival = occasion(endpoint, self._request, arguments)
+                self._request, inference, within, arrival = caller_of(endpoint, self._request, arguments)
                 if arrival is not None:
                     self._began_ns, self._started = arrival.began_ns, arrival.started
         if within is None and endpoint.origin is not None:
             with _FINDING_ORIGIN:
-                within = propagation.maker(endpoint.origin(arguments))
+                within = call_context.creation_context(endpoint.origin(arguments))
         self._span = telemetry.start(self._request, self._began_ns, within)
-        self._underway = propagation.Underway(endpoint.default.subject, inference)
-        self._context = propagation.context_of(self._span, self._underway, within)
+        self._underway = call_context.CurrentOperation(endpoint.default.subject, inference)
+        self._context = call_context.context_of(self._span, self._underway, within)
         self._with_content = telemetry.wants_content(self._span)
         self._prompt: Prompt | None = None
         if self._with_content:
@@ -128,7 +130,7 @@ class Call:
         One that began earlier says `since` when: on the wall (nanoseconds), on the clock of all calls, and in which context.
         """
         try:
-            if not telemetry.closed and propagation.is_wanted(endpoint.default.subject):
+            if not telemetry.closed and call_context.is_wanted(endpoint.default.subject):
                 return cls(telemetry, endpoint, arguments, since)
         except Exception as error:
             if not _BEGINNING.takes(error):
@@ -182,10 +184,10 @@ class Call:
                 return proxy
             http = self._endpoint.unparsed(result)
             if http is not None and not http.is_closed:
-                raw.follow(http, self)
-                self._follow(whole=raw.media_type(http) == raw.JSON)
+                body.follow(http, self)
+                self._follow(whole=body.media_type(http) == body.JSON)
                 return result
-            self._answered(result if http is None else raw.answer(http))
+            self._answered(result if http is None else body.answer(http))
         except Exception as error:
             if not _OPENING_STREAM.takes(error):
                 raise
@@ -202,7 +204,7 @@ class Call:
     def _follow(self, *, whole: bool = False) -> None:
         with _READING_RESPONSE:
             self._fold = (
-                raw.Body(self._endpoint.response, self._with_content)
+                body.Body(self._endpoint.response, self._with_content)
                 if whole
                 else self._endpoint.fold(self._request, self._with_content)
             )

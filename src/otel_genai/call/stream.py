@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from otel_genai.call.call import Call
-    from otel_genai.call.tapped import TappedCall
+    from otel_genai.call.streamer import StreamerCall
 
 
 def is_stream(result: Any) -> bool:
@@ -65,7 +65,7 @@ def tap(http: Any, call: Call, hear: Callable[[bytes], None]) -> None:
     weakref.finalize(http, call.abandon).atexit = False
 
 
-def tee(sink: Any, skip: int, call: TappedCall) -> Any:
+def tee(sink: Any, skip: int, call: StreamerCall) -> Any:
     """What a library is given instead of a streamer: it puts into `sink`, and the call hears of all but the first `skip` puts."""
     return _Tee(sink, skip, call)
 
@@ -75,12 +75,12 @@ class _Tee(BaseObjectProxy):  # type: ignore[type-arg]
 
     __slots__ = ("put",)  # found without a detour, since it is called for every token
 
-    def __init__(self, wrapped: Any, skip: int, call: TappedCall) -> None:
+    def __init__(self, wrapped: Any, skip: int, call: StreamerCall) -> None:
         super().__init__(wrapped)
         self.put = _put(wrapped.put, skip, call)
 
 
-def _put(put: Callable[[Any], Any], skip: int, call: TappedCall) -> Callable[[Any], Any]:
+def _put(put: Callable[[Any], Any], skip: int, call: StreamerCall) -> Callable[[Any], Any]:
     def heard(value: Any) -> Any:
         nonlocal skip
         if skip:

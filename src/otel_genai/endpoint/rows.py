@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping, MutableMapping
 
-    from otel_genai.endpoint import Arguments, Endpoint
-    from otel_genai.operation import EngineLoad, Request
+    from otel_genai.endpoint.endpoint import Arguments, Endpoint
+    from otel_genai.operation import EngineStats, Request
 
 
 def _loaded(what: Any) -> Any:
@@ -29,7 +29,7 @@ def _no_facts(result: Any) -> Mapping[str, Any]:  # noqa: ARG001
     return {}
 
 
-class Patch(NamedTuple):
+class CallRow(NamedTuple):
     """One row of a provider's table: where a call is found, and how it reads."""
 
     module: str
@@ -49,7 +49,7 @@ class Patch(NamedTuple):
         return endpoint
 
 
-class Carrier(NamedTuple):
+class RequestHeadersRow(NamedTuple):
     """One row of a provider's table: where an outgoing request is built, and its headers found."""
 
     module: str
@@ -59,7 +59,7 @@ class Carrier(NamedTuple):
     """The built request → its headers, which are the library's own and not the caller's."""
 
 
-class Reply(NamedTuple):
+class ResponseHeadersRow(NamedTuple):
     """One row of a provider's table: where a response arrives whose headers say what its body does not."""
 
     module: str
@@ -77,7 +77,7 @@ class Maker(NamedTuple):
     """`Class.__init__`."""
 
 
-class Step(NamedTuple):
+class StepRow(NamedTuple):
     """One row of a provider's table: what a library calls after every step of an operation, whoever listens."""
 
     module: str
@@ -86,7 +86,7 @@ class Step(NamedTuple):
     optional: bool = False
 
 
-class Stage(NamedTuple):
+class PhaseRow(NamedTuple):
     """One row of a provider's table: where a part of an operation is done whose time is worth knowing."""
 
     module: str
@@ -200,23 +200,23 @@ class Collapse(NamedTuple):
     """The method's arguments → what went wrong; `None` if it is what the method raises."""
 
 
-class Statistics(NamedTuple):
+class StatsRow(NamedTuple):
     """One row of a provider's table: where an engine tells of its load, after a step or whenever it likes."""
 
     module: str
     target: str
     """`Class.method`; the instance is the engine: what it told last holds while it lives."""
-    told: Callable[[Arguments], EngineLoad | None] | str
+    told: Callable[[Arguments], EngineStats | None] | str
     """The method's arguments → the load, if they tell of one; or where that function stands. Asked after the method."""
     optional: bool = False
 
-    def load(self) -> Callable[[Arguments], EngineLoad | None]:
+    def load(self) -> Callable[[Arguments], EngineStats | None]:
         """`told`, imported if need be."""
-        told: Callable[[Arguments], EngineLoad | None] = _loaded(self.told)
+        told: Callable[[Arguments], EngineStats | None] = _loaded(self.told)
         return told
 
 
-class Override(NamedTuple):
+class ArgumentRow(NamedTuple):
     """One row of a provider's table: an argument that has an engine keep statistics, set if the user asks us to."""
 
     module: str
@@ -242,7 +242,7 @@ class Background(NamedTuple):
     optional: bool = False
 
 
-class Application(NamedTuple):
+class AsgiAppRow(NamedTuple):
     """One row of a provider's table: where a library builds the ASGI application in which it serves a model, or begins to serve it.
 
     One that passes by twice is the same.
@@ -260,7 +260,7 @@ class Application(NamedTuple):
     optional: bool = False
 
 
-class Startup(NamedTuple):
+class StartupRow(NamedTuple):
     """One row of a provider's table: where a process makes ready what it is for. Its cold start ends with the first request served."""
 
     module: str
@@ -269,7 +269,7 @@ class Startup(NamedTuple):
     optional: bool = False
 
 
-class Native(NamedTuple):
+class LibrarySpansRow(NamedTuple):
     """One row of a provider's table: a library's own `report`, its setting of a `provider`, its search for a `parent`."""
 
     module: str
@@ -279,7 +279,19 @@ class Native(NamedTuple):
 
 
 Answers = News | Gate | Binding | Beat | Ending | Collapse
-Driven = Patch | Maker | Stage | Statistics | Override | Handoff | Background | Application | Startup | Native | Answers
+Driven = (
+    CallRow
+    | Maker
+    | PhaseRow
+    | StatsRow
+    | ArgumentRow
+    | Handoff
+    | Background
+    | AsgiAppRow
+    | StartupRow
+    | LibrarySpansRow
+    | Answers
+)
 """Rows whose target is wrapped in a driver."""
-Row = Driven | Step | Carrier | Reply
+Row = Driven | StepRow | RequestHeadersRow | ResponseHeadersRow
 """What a provider's table is made of."""

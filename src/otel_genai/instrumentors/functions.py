@@ -6,7 +6,8 @@ import logging
 import re
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from otel_genai.endpoint import Endpoint, Patch
+from otel_genai.endpoint.endpoint import Endpoint
+from otel_genai.endpoint.rows import CallRow
 from otel_genai.instrumentors.instrumentor import Instrumentor
 from otel_genai.operation import Failure, Request, Side
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from otel_genai.config import Config
-    from otel_genai.endpoint import Row
+    from otel_genai.endpoint.rows import Row
 
 _logger = logging.getLogger("otel_genai")
 
@@ -22,7 +23,7 @@ _DOTTED: Final = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 _FUNCTION: Final = re.compile(rf"(?P<module>{_DOTTED}):(?P<target>{_DOTTED})(?:=(?P<name>[^,]*[^,\s]))?")
 
 
-def patch(specification: str) -> Patch:
+def patch(specification: str) -> CallRow:
     """The row of `package.module:Class.method[=name]`; a class stands for the making of its instances.
 
     Raises ValueError if it is none.
@@ -37,7 +38,7 @@ def patch(specification: str) -> Patch:
         request=lambda arguments: request,  # noqa: ARG005  # what is passed is nobody's business
         failure=lambda error, content: Failure.of(error, message=str(error) if content else None),
     )
-    return Patch(module=module, target=target, endpoint=endpoint, awaits=None)
+    return CallRow(module=module, target=target, endpoint=endpoint, awaits=None)
 
 
 class FunctionsInstrumentor(Instrumentor):

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]  # untyped upstream
 
-from otel_genai.call.patching import Patches
-from otel_genai.endpoint import Carrier, Native, Override
+from otel_genai.endpoint.rows import ArgumentRow, LibrarySpansRow, RequestHeadersRow
 from otel_genai.guard import Guard
-from otel_genai.instrumentors.wishes import Wishes
+from otel_genai.instrumentors.options import InstrumentOptions
+from otel_genai.patching.patches import Patches
 from otel_genai.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from otel_genai.config import Config
-    from otel_genai.endpoint import Row
+    from otel_genai.endpoint.rows import Row
     from otel_genai.telemetry.telemetry import Telemetry
 
 _RECORDER: Final = "otel_genai.recording.recorder"
@@ -50,19 +50,19 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
         return [
             row
             for row in self.rows
-            if (config.propagate or not isinstance(row, Carrier))
-            and (config.engine_stats or not isinstance(row, Override))
-            and not (config.native_spans and isinstance(row, Native) and row.part == "report")
+            if (config.propagate or not isinstance(row, RequestHeadersRow))
+            and (config.engine_stats or not isinstance(row, ArgumentRow))
+            and not (config.native_spans and isinstance(row, LibrarySpansRow) and row.part == "report")
         ]
 
-    def _instrument(self, *, wishes: Wishes | None = None, **options: Any) -> None:
-        config, providers = wishes or Wishes.of(**options)
+    def _instrument(self, *, wishes: InstrumentOptions | None = None, **options: Any) -> None:
+        config, providers = wishes or InstrumentOptions.of(**options)
 
         def telemetry() -> Telemetry:
             from otel_genai.telemetry.telemetry import Telemetry
 
             own = config._replace(chunk_metrics=config.chunk_metrics and self.times_chunks)
-            return Telemetry(type(self).__module__, __version__, own, **providers)
+            return Telemetry(type(self).__module__.removesuffix(".instrumentor"), __version__, own, **providers)
 
         self._patches = Patches(self.rows_for(config), telemetry)
         self._patches.apply()

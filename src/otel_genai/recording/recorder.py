@@ -15,9 +15,9 @@ from itertools import count
 from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any
 
-from otel_genai.recording import lines
-from otel_genai.recording.command_line import shown
-from otel_genai.recording.files import NotARecordingError, OwnFile, claim
+from otel_genai.recording.file import encode
+from otel_genai.recording.file.argv import shown
+from otel_genai.recording.file.locking import NotARecordingError, OwnFile, claim
 from otel_genai.telemetry.observers import observe
 from otel_genai.version import __version__
 
@@ -75,7 +75,7 @@ class Recorder:
         if not self._room:
             next(self._left_out)
             return
-        line = lines.operation(operation, span)
+        line = encode.operation(operation, span)
         try:
             if file.size + len(line) <= self._limit_bytes:
                 file.append(line)
@@ -113,7 +113,7 @@ class Recorder:
             self._room.pop()
         except IndexError:
             return
-        file.append(lines.limit(self._limit_bytes))
+        file.append(encode.limit(self._limit_bytes))
         _logger.warning("%s is as large as it may become: further operations are not recorded", self.path)
 
     def _tell_left_out(self) -> None:
@@ -121,7 +121,7 @@ class Recorder:
         if file is None or not operations:
             return
         try:
-            file.append(lines.left_out(operations))
+            file.append(encode.left_out(operations))
         except OSError as error:
             self._give_up(error)
 
@@ -132,7 +132,7 @@ class Recorder:
 
 
 def _header() -> bytes:
-    return lines.header(
+    return encode.header(
         wall_ns=time_ns(),
         monotonic_ns=perf_counter_ns(),
         host=os.uname().nodename,

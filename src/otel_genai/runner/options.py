@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_genai.runner.target import CannotRunError
+from otel_genai.runner.target.become import CannotRunError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,7 +87,7 @@ def _check_writable(file: Path) -> None:
 
 
 def _begin_anew(record: Path) -> None:
-    from otel_genai.recording.files import NotARecordingError, discard
+    from otel_genai.recording.file.locking import NotARecordingError, discard
 
     try:
         discard(record)

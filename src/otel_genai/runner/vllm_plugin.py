@@ -22,10 +22,10 @@ def activate() -> None:
     with _SWITCHING_ON:
         if vllm_plugin_is_wanted():
             import otel_genai
-            from otel_genai.call.cold_start import beforehand
+            from otel_genai.server.cold_start import beforehand
 
             if "opentelemetry.sdk.trace" in sys.modules:
-                from otel_genai.runner.sdk import draw_ids_apart
+                from otel_genai.sdk.configure import draw_ids_apart
 
                 draw_ids_apart()
             beforehand(_set_up)
@@ -34,13 +34,13 @@ def activate() -> None:
 
 def _set_up() -> None:
     try:
-        from otel_genai.runner import providers
-        from otel_genai.runner.children import Inheritance
+        from otel_genai.runner.children.config import ChildConfig
         from otel_genai.runner.process import Process
-        from otel_genai.runner.way_out import WayOut
+        from otel_genai.runner.shutdown.exit import Shutdown
+        from otel_genai.sdk import providers
 
         if not providers.are_set():
-            process = Process(Inheritance(service_name=_SERVICE), WayOut(None))
+            process = Process(ChildConfig(service_name=_SERVICE), Shutdown(None))
             process.set_up()
             process.instrument()
     except Exception as error:

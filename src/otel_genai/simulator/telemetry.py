@@ -23,7 +23,7 @@ def switch_on() -> None:
         if not _is_wanted():
             return
         _set_up()
-    from otel_genai.instrumentors.simulator import SimulatorInstrumentor
+    from otel_genai.instrumentors.simulator.instrumentor import SimulatorInstrumentor
 
     SimulatorInstrumentor().instrument()
 
@@ -36,11 +36,11 @@ def _is_wanted() -> bool:
 
 def _set_up() -> None:
     try:
-        from otel_genai.runner import sdk
-        from otel_genai.runner.target import CannotRunError
+        from otel_genai.runner.target.become import CannotRunError
+        from otel_genai.sdk import configure
     except ImportError as error:
         raise NoTelemetryError("telemetry needs the extra 'run': pip install 'otel-genai[run]'") from error
     try:
-        sdk.configure(_SERVICE)
+        configure.configure(_SERVICE)
     except CannotRunError as error:
         raise NoTelemetryError(str(error)) from error

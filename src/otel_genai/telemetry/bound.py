@@ -32,7 +32,7 @@ _FIELDS: Final = {
 }  # fmt: skip
 
 
-class OneByOne:
+class UnboundInstrument:
     """An instrument with one set of attributes. Each value goes through the API."""
 
     __slots__ = ("_attributes", "_unlinked", "_write")
@@ -53,7 +53,7 @@ class OneByOne:
             self._write(value, self._attributes, context if place == largest else self._unlinked)
 
 
-class BoundHistogram(OneByOne):
+class BoundHistogram(UnboundInstrument):
     """A histogram with one set of attributes. Once the SDK has made an aggregation for these, values go straight there."""
 
     __slots__ = ("_histogram", "_landing")

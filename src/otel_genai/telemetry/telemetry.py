@@ -17,19 +17,19 @@ from otel_genai.operation import Side
 from otel_genai.semconv import gen_ai, otel_genai
 from otel_genai.semconv.metrics import ENGINE_LOAD, LATEST, SECONDS, Kind, Measure
 from otel_genai.telemetry import completion_hook, content, observers, render
-from otel_genai.telemetry.bound import BoundHistogram, OneByOne
+from otel_genai.telemetry.bound import BoundHistogram, UnboundInstrument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from otel_genai.config import Config
-    from otel_genai.operation import EngineLoad, Operation, Request
+    from otel_genai.operation import EngineStats, Operation, Request
     from otel_genai.semconv.metrics import LoadMetric, Metric
-    from otel_genai.telemetry.engine_load import Loads
+    from otel_genai.telemetry.engine_stats import Loads
 
     Instrument = metrics.Counter | metrics.Histogram
     Sinks = dict[Measure, list[tuple[Instrument, Mapping[str, str], bool]]]
-    Bound = dict[Measure, list[tuple[OneByOne, bool]]]
+    Bound = dict[Measure, list[tuple[UnboundInstrument, bool]]]
 
 _SPAN_KIND: Final = {
     Side.CLIENT: trace.SpanKind.CLIENT,
@@ -308,7 +308,7 @@ class Telemetry:
             )
         return made
 
-    def load(self, engine: object, load: EngineLoad) -> None:
+    def load(self, engine: object, load: EngineStats) -> None:
         """Take down what an engine tells of its load. Its gauges end with `engine`, which is not kept alive."""
         if self.closed:
             return
@@ -318,7 +318,7 @@ class Telemetry:
             if load.batch_tokens is not None:
                 self._batch(load, attributes).record((load.batch_tokens,), _NO_SPAN, 0)
 
-    def _batch(self, load: EngineLoad, attributes: Mapping[str, Any]) -> BoundHistogram:
+    def _batch(self, load: EngineStats, attributes: Mapping[str, Any]) -> BoundHistogram:
         name = load.provider, load.model, load.engine_index
         batch = self._batches.get(name)
         if batch is None:
@@ -326,10 +326,10 @@ class Telemetry:
         return batch
 
     def _listen_to_engines(self) -> Loads:
-        from otel_genai.telemetry import engine_load
+        from otel_genai.telemetry import engine_stats
 
         with self._making:
-            loads = engine_load.shared(*self._engines)
+            loads = engine_stats.shared(*self._engines)
             _, meter = self._rows[0]
             for metric in ENGINE_LOAD:
                 if metric.kind is Kind.HISTOGRAM:
@@ -353,11 +353,13 @@ def _histogram(meter: metrics.Meter, metric: Metric | LoadMetric) -> metrics.His
 
 
 def _bind(sinks: Sinks, attributes: render.Attributes, *, keep: bool) -> Bound:
-    def bound(instrument: Instrument, fixed: Mapping[str, str]) -> OneByOne:
+    def bound(instrument: Instrument, fixed: Mapping[str, str]) -> UnboundInstrument:
         told = {**attributes, **fixed}
         if isinstance(instrument, metrics.Counter):
-            return OneByOne(instrument.add, told, _NO_SPAN)
-        return BoundHistogram(instrument, told, _NO_SPAN) if keep else OneByOne(instrument.record, told, _NO_SPAN)
+            return UnboundInstrument(instrument.add, told, _NO_SPAN)
+        return (
+            BoundHistogram(instrument, told, _NO_SPAN) if keep else UnboundInstrument(instrument.record, told, _NO_SPAN)
+        )
 
     return {
         measure: [(bound(instrument, fixed), is_time) for instrument, fixed, is_time in rows]

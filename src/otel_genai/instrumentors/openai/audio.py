@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.endpoint import Endpoint, Fold
+from otel_genai.endpoint.endpoint import Endpoint, Fold
 from otel_genai.instrumentors.openai.messages import said
 from otel_genai.instrumentors.openai.request import body, failure, field, number, text, unparsed
 from otel_genai.instrumentors.openai.server import OPENAI, server
@@ -14,7 +14,7 @@ from otel_genai.operation import Message, Prompt, Request, Response, Text
 from otel_genai.semconv import gen_ai
 
 if TYPE_CHECKING:
-    from otel_genai.endpoint import Arguments
+    from otel_genai.endpoint.endpoint import Arguments
 
 _SPEECH: Final = "speech"
 _TEXT: Final = "text"

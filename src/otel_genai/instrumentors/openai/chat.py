@@ -6,7 +6,7 @@ from array import array
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.endpoint import Endpoint, Fold
+from otel_genai.endpoint.endpoint import Endpoint, Fold
 from otel_genai.instrumentors.openai.messages import AnswerFold, answer, tools, turns
 from otel_genai.instrumentors.openai.request import (
     SAMPLING,
@@ -33,7 +33,7 @@ from otel_genai.semconv import gen_ai
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_genai.endpoint import Arguments
+    from otel_genai.endpoint.endpoint import Arguments
 
 _API: Final = "chat_completions"
 _MISSING: Final = "error"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.endpoint import Endpoint
+from otel_genai.endpoint.endpoint import Endpoint
 from otel_genai.instrumentors.openai.request import body, failure, field, integer, listed, text, told, unparsed
 from otel_genai.instrumentors.openai.server import OPENAI, server
 from otel_genai.operation import Request, Response, Usage
 from otel_genai.semconv import gen_ai
 
 if TYPE_CHECKING:
-    from otel_genai.endpoint import Arguments
+    from otel_genai.endpoint.endpoint import Arguments
 
 _FLOAT32_BYTES: Final = 4
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.endpoint import Endpoint, Fold
+from otel_genai.endpoint.endpoint import Endpoint, Fold
 from otel_genai.instrumentors.openai.messages import said
 from otel_genai.instrumentors.openai.request import body, failure, field, integer, listed, text, unparsed
 from otel_genai.instrumentors.openai.server import OPENAI, server
@@ -15,7 +15,7 @@ from otel_genai.semconv import gen_ai
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_genai.endpoint import Arguments
+    from otel_genai.endpoint.endpoint import Arguments
 
 _OUTPUT_TYPE: Final = "image"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.endpoint import Endpoint, Fold
+from otel_genai.endpoint.endpoint import Endpoint, Fold
 from otel_genai.instrumentors.openai.messages import finish_reason_of
 from otel_genai.instrumentors.openai.request import (
     SAMPLING,
@@ -38,7 +38,7 @@ from otel_genai.semconv import gen_ai
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from otel_genai.endpoint import Arguments
+    from otel_genai.endpoint.endpoint import Arguments
 
 _API: Final = "responses"
 _MISSING: Final = "error"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
-    from otel_genai.endpoint import Arguments
+    from otel_genai.endpoint.endpoint import Arguments
 
 OPENAI: Final = "openai"
 """Also of servers that nobody knows: they speak OpenAI's protocol, and that is all that can be said."""

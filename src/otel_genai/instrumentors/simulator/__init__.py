@@ -1,37 +1,7 @@
-"""The package's own simulator, as a model server: where its engines keep their journal, and what that says.
-
-It is no entry point: `otel-genai simulate` switches it on for itself, while a simulator within somebody's tests stays silent.
-"""
+"""The package's own simulator, as a model server."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from otel_genai.instrumentors.simulator.instrumentor import SimulatorInstrumentor
 
-from otel_genai.endpoint import Application, Beat, Binding, Ending, Gate, Row, Statistics
-from otel_genai.instrumentors.instrumentor import Instrumentor
-from otel_genai.semconv import gen_ai, otel_genai
-
-_JOURNAL: Final = "otel_genai.simulator.journal"
-_SERVED: Final = {
-    "/v1/chat/completions": gen_ai.CHAT,
-    "/v1/responses": gen_ai.CHAT,
-    "/v1/completions": gen_ai.TEXT_COMPLETION,
-    "/v1/embeddings": gen_ai.EMBEDDINGS,
-}
-"""Paths of the server, and what the requests that come there ask for."""
-
-
-class SimulatorInstrumentor(Instrumentor):
-    """Instruments the simulators of this process that are started afterwards."""
-
-    requires: ClassVar[tuple[str, ...]] = ()
-    rows: ClassVar[tuple[Row, ...]] = (
-        Gate(module=_JOURNAL, target="Journal.taken", endpoint=f"{__name__}.sequences:TAKEN"),
-        Binding(module=_JOURNAL, target="Journal.begun", bound=f"{__name__}.sequences:begun"),
-        Beat(module=_JOURNAL, target="Journal.told", told=f"{__name__}.sequences:told"),
-        Ending(module=_JOURNAL, target="Journal.ended", told=f"{__name__}.sequences:ended"),
-        Statistics(module=_JOURNAL, target="Journal.loaded", told=f"{__name__}.load:load"),
-        Application(
-            module="otel_genai.simulator.app", target="routes", operations=_SERVED, provider=otel_genai.SIMULATOR
-        ),
-    )
+__all__ = ["SimulatorInstrumentor"]

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from otel_genai.endpoint import Endpoint, Stepped
+from otel_genai.endpoint.endpoint import Endpoint, SteppedRequestState
 from otel_genai.operation import Failure, Message, Phase, Prompt, Request, Response, Side, Text, Usage
 from otel_genai.semconv import gen_ai, otel_genai
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping, Sequence
 
-    from otel_genai.endpoint import Arguments
+    from otel_genai.endpoint.endpoint import Arguments
     from otel_genai.operation import Timing
 
 _DEFAULT: Final = Request(operation=gen_ai.TEXT_COMPLETION, provider=otel_genai.SIMULATOR, side=Side.INTERNAL)
@@ -56,7 +56,7 @@ class Ended(NamedTuple):
     reason: str
 
 
-class Sequences(Stepped):
+class Sequences(SteppedRequestState):
     """One request's sequences, in the order of its choices."""
 
     def __init__(self, arguments: Arguments, content: bool) -> None:

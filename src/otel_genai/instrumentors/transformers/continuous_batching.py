@@ -8,7 +8,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.endpoint import Account, Arguments, Endpoint
+from otel_genai.endpoint.endpoint import Arguments, Endpoint, RequestState
 from otel_genai.instrumentors.transformers.decoding import tokenizer_of
 from otel_genai.instrumentors.transformers.generate import ERROR, LENGTH, STOP, generate_failure
 from otel_genai.instrumentors.transformers.model_name import model_name
@@ -70,7 +70,7 @@ def _ends(arguments: Arguments) -> frozenset[int]:
     return frozenset(() if ends is None else ends if isinstance(ends, list | tuple) else (ends,))
 
 
-class Batched(Account):
+class Batched(RequestState):
     """One request: its outputs, of which each is all that was generated so far for one of its sequences."""
 
     def __init__(self, arguments: Arguments, content: bool) -> None:

@@ -10,7 +10,7 @@ import re
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.endpoint import Arguments, Endpoint, Pushed
+from otel_genai.endpoint.endpoint import Arguments, Endpoint, StreamerFold
 from otel_genai.instrumentors.transformers.generation import POSITIONS, Generation
 from otel_genai.instrumentors.transformers.model_name import model_name
 from otel_genai.operation import Failure, Message, Prompt, Request, Response, Side, Text, Usage
@@ -19,7 +19,7 @@ from otel_genai.semconv import gen_ai, otel_genai
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_genai.endpoint import Tee
+    from otel_genai.endpoint.endpoint import StreamerTee
 
 STOP: Final = "stop"
 LENGTH: Final = "length"
@@ -73,7 +73,7 @@ def generate_prompt(arguments: Arguments) -> Prompt:
     return Prompt(messages=tuple(Message("user", (Text(tokenizer.decode(row)),)) for row in rows))
 
 
-class Generated(Pushed):
+class Generated(StreamerFold):
     """What a call generated: the ids that its streamer was given, and in the end the ids that it returned."""
 
     def __init__(self, generation: Generation, content: bool) -> None:
@@ -192,7 +192,7 @@ def _own(row: list[int], ends: frozenset[int], padding: tuple[int, ...]) -> tupl
     return row[:length], False
 
 
-def generate_tap(arguments: Arguments, content: bool, tee: Tee) -> tuple[Arguments, Pushed]:
+def generate_tap(arguments: Arguments, content: bool, tee: StreamerTee) -> tuple[Arguments, StreamerFold]:
     """The call with its streamer, if any, in a proxy; the first thing that a streamer gets is the prompt."""
     generated = Generated(Generation(arguments), content)
     streamer = _streamer(arguments)

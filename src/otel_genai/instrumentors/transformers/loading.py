@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.endpoint import Arguments, Endpoint, Pushed
+from otel_genai.endpoint.endpoint import Arguments, Endpoint, StreamerFold
 from otel_genai.instrumentors.transformers import decoding
 from otel_genai.instrumentors.transformers.generate import generate_failure
 from otel_genai.instrumentors.transformers.model_name import model_name, readable
@@ -18,7 +18,7 @@ from otel_genai.semconv import otel_genai
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from otel_genai.endpoint import Tee
+    from otel_genai.endpoint.endpoint import StreamerTee
 
 _INPUT_AND_OUTPUT: Final = Path("/proc/self/io")
 _FROM_STORAGE: Final = "read_bytes"
@@ -46,7 +46,7 @@ def _read_from_storage() -> int | None:
     )
 
 
-class _Load(Pushed):
+class _Load(StreamerFold):
     """What was loaded, and how much of it came from disk."""
 
     def __init__(self, loaded: Callable[[Any], Facts]) -> None:
@@ -93,7 +93,7 @@ def nothing(result: Any) -> Facts:  # noqa: ARG001
 def _loading(operation: str, name: Callable[[Arguments], str | None], loaded: Callable[[Any], Facts]) -> Endpoint:
     default = Request(operation=operation, provider=otel_genai.HUGGING_FACE, side=Side.INTERNAL)
 
-    def tap(arguments: Arguments, content: bool, tee: Tee) -> tuple[Arguments, Pushed]:  # noqa: ARG001
+    def tap(arguments: Arguments, content: bool, tee: StreamerTee) -> tuple[Arguments, StreamerFold]:  # noqa: ARG001
         return arguments, _Load(loaded)
 
     return Endpoint(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.endpoint import Arguments, Endpoint, Pushed
+from otel_genai.endpoint.endpoint import Arguments, Endpoint, StreamerFold
 from otel_genai.instrumentors.transformers import decoding
 from otel_genai.instrumentors.transformers.generate import generate_failure
 from otel_genai.instrumentors.transformers.model_name import model_name
@@ -17,7 +17,7 @@ from otel_genai.semconv import gen_ai, otel_genai
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from otel_genai.endpoint import Tee
+    from otel_genai.endpoint.endpoint import StreamerTee
 
 
 def pipeline_request(arguments: Arguments) -> Request:
@@ -78,7 +78,7 @@ def _texts(content: Any) -> Iterator[str]:
         yield from (part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str))
 
 
-class _Run(Pushed):
+class _Run(StreamerFold):
     """What is known of a run beside its time."""
 
     def __init__(self, task: str | None) -> None:
@@ -94,7 +94,7 @@ class _Run(Pushed):
         return Response(facts={otel_genai.PIPELINE_TASK: self._task} if self._task else None)
 
 
-def pipeline_tap(arguments: Arguments, content: bool, tee: Tee) -> tuple[Arguments, Pushed]:  # noqa: ARG001
+def pipeline_tap(arguments: Arguments, content: bool, tee: StreamerTee) -> tuple[Arguments, StreamerFold]:  # noqa: ARG001
     """The call as it is. What its generations say can be read from now on."""
     pipeline = arguments.instance
     decoding.paired(pipeline.model, getattr(pipeline, "tokenizer", None))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.endpoint import Endpoint, Fold
+from otel_genai.endpoint.endpoint import Endpoint, Fold
 from otel_genai.instrumentors.vllm.model_name import model_name
 from otel_genai.instrumentors.vllm.request import DEFAULT, client_id, engine_failure, sampled
 from otel_genai.operation import Message, Request, Response, Side, Text, Usage
@@ -18,7 +18,7 @@ from otel_genai.semconv import gen_ai, otel_genai
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from otel_genai.endpoint import Arguments
+    from otel_genai.endpoint.endpoint import Arguments
 
 _BATCH: Final = Request(operation=otel_genai.BATCH, provider=otel_genai.VLLM, side=Side.INTERNAL)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from otel_genai.endpoint import Startup
+from otel_genai.endpoint.rows import StartupRow
 from otel_genai.operation import Request, Side
 from otel_genai.semconv import otel_genai
 
@@ -13,9 +13,9 @@ _COLD_START: Final = Request(operation=otel_genai.COLD_START, provider=otel_gena
 ROWS: Final = (
     # The server binds its port first, and has a span of its own for that. It has moved.
     *(
-        Startup(module=f"vllm.{module}", target="setup_server", of=_COLD_START, optional=True)
+        StartupRow(module=f"vllm.{module}", target="setup_server", of=_COLD_START, optional=True)
         for module in ("entrypoints.launchers.launcher", "entrypoints.openai.api_server")
     ),
-    Startup(module="vllm.v1.engine.async_llm", target="AsyncLLM.__init__", of=_COLD_START),
-    Startup(module="vllm.v1.engine.llm_engine", target="LLMEngine.__init__", of=_COLD_START),
+    StartupRow(module="vllm.v1.engine.async_llm", target="AsyncLLM.__init__", of=_COLD_START),
+    StartupRow(module="vllm.v1.engine.llm_engine", target="LLMEngine.__init__", of=_COLD_START),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from otel_genai.endpoint import Endpoint, Stepped
+from otel_genai.endpoint.endpoint import Endpoint, SteppedRequestState
 from otel_genai.instrumentors.vllm.request import (
     DEFAULT,
     client_id,
@@ -24,7 +24,7 @@ from otel_genai.semconv import gen_ai, general, otel_genai
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping, Sequence
 
-    from otel_genai.endpoint import Arguments
+    from otel_genai.endpoint.endpoint import Arguments
     from otel_genai.operation import Timing
 
 
@@ -44,7 +44,7 @@ class Ended(NamedTuple):
     reason: str
 
 
-class Sequences(Stepped):
+class Sequences(SteppedRequestState):
     """One request's sequences."""
 
     def __init__(self, arguments: Arguments, content: bool) -> None:

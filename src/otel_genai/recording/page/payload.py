@@ -21,12 +21,12 @@ from base64 import b64encode
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.recording.figures import per_output_token
+from otel_genai.recording.analysis.statistics import per_output_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from otel_genai.recording.reading import Process, Recorded, Recordings
+    from otel_genai.recording.file.decode import Process, Recorded, Recordings
 
 _TICK: Final = 1e-6
 _MOST: Final = 2**32 - 1

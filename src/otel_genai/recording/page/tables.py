@@ -6,14 +6,14 @@ from collections import Counter
 from html import escape
 from typing import TYPE_CHECKING
 
-from otel_genai.recording.notation import printable
-from otel_genai.recording.table import COLUMNS, PERCENTILES, Line, lines
+from otel_genai.recording.output.formatting import printable
+from otel_genai.recording.output.table import COLUMNS, PERCENTILES, Line, lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from otel_genai.recording.figures import Figures
-    from otel_genai.recording.reading import Recordings
+    from otel_genai.recording.analysis.statistics import Figures
+    from otel_genai.recording.file.decode import Recordings
 
 
 def figures_table(rows: Sequence[Figures]) -> str:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import logging
 
-from otel_genai.runner import children
-from otel_genai.runner.imports import no_collections
-from otel_genai.runner.way_out import WayOut
+from otel_genai.runner.children import config as children
+from otel_genai.runner.gc_pause import gc_paused
+from otel_genai.runner.shutdown.exit import Shutdown
 
 _logger = logging.getLogger("otel_genai")
 
@@ -19,12 +19,12 @@ def begin() -> None:
     if children.is_disowned():
         return
     try:
-        with no_collections():
-            from otel_genai.runner.inherited_trace import take
+        with gc_paused():
             from otel_genai.runner.process import Process
+            from otel_genai.runner.traceparent import take
 
             told = children.inherited(trace=take())
-            process = Process(told, WayOut(None, child=True))
+            process = Process(told, Shutdown(None, child=True))
             process.set_up(child=True)
             process.instrument()
     except Exception:

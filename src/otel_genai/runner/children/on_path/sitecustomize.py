@@ -31,9 +31,9 @@ class FirstLibrary:
         sys.meta_path.remove(self)
         begin()
         if name in sys.modules:
-            from otel_genai.instrumentors.arrival import found_since
+            from otel_genai.instrumentors.import_hook import find_spec_again
 
-            return found_since(name)
+            return find_spec_again(name)
         from importlib.util import find_spec
 
         return find_spec(name)

@@ -1,0 +1,1 @@
+"""GenAI calls over raw HTTP, and what providers that talk HTTP share."""

@@ -1,0 +1,29 @@
+"""What `instrument()` was asked for, read and checked at that moment."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from otel_genai.config import Config
+
+_PROVIDERS: Final = ("tracer_provider", "meter_provider", "logger_provider")
+_SETTINGS: Final = ("provider", "redact", "completion_hook", "engine_stats")
+
+
+class InstrumentOptions(NamedTuple):
+    """The settings of the environment and of the arguments, and the providers that are not OpenTelemetry's global ones."""
+
+    config: Config
+    providers: dict[str, Any]
+
+    @classmethod
+    def of(cls, **options: Any) -> InstrumentOptions:
+        """Raises ValueError for arguments that nobody knows, or that cannot be used."""
+        unknown = options.keys() - {*_PROVIDERS, *_SETTINGS}
+        if unknown:
+            known = ", ".join((*_PROVIDERS, *_SETTINGS))
+            raise ValueError(f"instrument() does not know {', '.join(sorted(unknown))}; it takes {known}")
+        return cls(
+            Config.from_environment(**{name: options[name] for name in _SETTINGS if name in options}),
+            {name: options[name] for name in _PROVIDERS if name in options},
+        )

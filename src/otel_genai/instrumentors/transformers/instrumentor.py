@@ -1,0 +1,100 @@
+"""Hugging Face transformers, 4.48 and later: the table of what is instrumented, and the file of each surface.
+
+Rows name the modules that define the classes: those are loaded once and stay, while the library replaces its top-level module as it goes.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from otel_genai.endpoint.rows import AsgiAppRow, CallRow, Handoff, Maker, News, PhaseRow, StepRow
+from otel_genai.instrumentors.instrumentor import Instrumentor
+from otel_genai.semconv import gen_ai, otel_genai
+
+_MODELS: Final = "transformers.modeling_utils"
+_BATCHING: Final = "transformers.generation.continuous_batching.continuous_api"
+_SERVING: Final = "transformers.cli.serving.utils"
+_SERVED: Final = {
+    "/v1/chat/completions": gen_ai.CHAT,
+    "/v1/responses": gen_ai.CHAT,
+    "/v1/completions": gen_ai.TEXT_COMPLETION,
+    "/v1/audio/transcriptions": gen_ai.GENERATE_CONTENT,
+}
+"""Paths of `transformers serve`, and what the requests that come there ask for."""
+
+
+def _loading(module: str, target: str, endpoint: str, *, optional: bool = False) -> CallRow:
+    return CallRow(module=module, target=target, endpoint=f"{__package__}.loading:{endpoint}", optional=optional)
+
+
+def _stage(target: str, phase: str, facts: str = "nothing") -> PhaseRow:
+    # Later versions have more of them.
+    return PhaseRow(
+        module=_MODELS,
+        target=target,
+        phase=phase,
+        of=otel_genai.LOAD_MODEL,
+        facts=f"{__package__}.loading:{facts}",
+        optional=True,
+    )
+
+
+def _news(target: str, told: str) -> News:
+    return News(module=_BATCHING, target=target, told=f"{__package__}.continuous_batching:{told}", optional=True)
+
+
+class TransformersInstrumentor(Instrumentor):
+    """Instruments models of transformers that run in this process."""
+
+    requires: ClassVar = ("transformers >= 4.48",)
+    rows: ClassVar = (
+        CallRow(
+            module="transformers.generation.utils",
+            target="GenerationMixin.generate",
+            endpoint=f"{__package__}.generate:GENERATE",
+        ),
+        # `generate` usually has a thread of its own, and all that leads from there to whoever reads the text is the streamer.
+        Maker(module="transformers.generation.streamers", target="TextStreamer.__init__"),
+        # The head of all loops that generate, so once before the first token and once after each. Tapping the lists of stopping criteria
+        # or logits processors instead costs 3.5 and 10.6 µs a token, and changes what the library is called with; this costs 1 µs.
+        StepRow(
+            module="transformers.generation.utils", target="GenerationMixin._has_unfinished_sequences", optional=True
+        ),
+        # Every pipeline's own `__call__` goes through this one.
+        CallRow(
+            module="transformers.pipelines.base", target="Pipeline.__call__", endpoint=f"{__package__}.pipelines:CALL"
+        ),
+        # What an automatic class does before and after the model's own is part of loading; inside of it, that is not told again.
+        _loading("transformers.models.auto.auto_factory", "_BaseAutoModelClass.from_pretrained", "MODEL"),
+        _loading(_MODELS, "PreTrainedModel.from_pretrained", "MODEL"),
+        _loading(_MODELS, "PreTrainedModel.to", "MOVE"),
+        _loading(_MODELS, "PreTrainedModel.cuda", "MOVE"),
+        _loading("transformers.models.auto.tokenization_auto", "AutoTokenizer.from_pretrained", "TOKENIZER"),
+        _loading("transformers.tokenization_utils_base", "PreTrainedTokenizerBase.from_pretrained", "TOKENIZER"),
+        # The second is the first by another name, if it was imported before.
+        _loading("huggingface_hub._snapshot_download", "snapshot_download", "DOWNLOAD"),
+        _loading("transformers.utils.hub", "snapshot_download", "DOWNLOAD", optional=True),
+        _stage("_get_resolved_checkpoint_files", otel_genai.RESOLVE, "weight_files"),
+        _stage("PreTrainedModel._load_pretrained_model", otel_genai.READ_WEIGHTS),
+        _stage("PreTrainedModel._finalize_model_loading", otel_genai.FINISH_WEIGHTS),
+        _stage("accelerate_dispatch", otel_genai.DISPATCH),
+        _stage("dispatch_model", otel_genai.DISPATCH),
+        CallRow(
+            module=_BATCHING,
+            target="ContinuousBatchingManager.add_request",
+            endpoint=f"{__package__}.continuous_batching:ADD_REQUEST",
+            optional=True,
+        ),
+        _news("OutputRouter.deliver", "delivered"),
+        _news("OutputRouter.deliver_batch", "delivered"),
+        _news("ContinuousBatchingManager.cancel_request", "cancelled"),
+        AsgiAppRow(
+            module="transformers.cli.serving.server",
+            target="build_server",
+            operations=_SERVED,
+            provider=otel_genai.HUGGING_FACE,
+            optional=True,
+        ),
+        Handoff(module=_SERVING, target="InferenceThread.submit", optional=True),
+        Handoff(module=_SERVING, target="InferenceThread.async_submit", optional=True),
+    )

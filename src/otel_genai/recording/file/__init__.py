@@ -1,0 +1,1 @@
+"""Recording files: their lines, their locks, and how they are read back."""

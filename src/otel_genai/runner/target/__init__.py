@@ -1,0 +1,1 @@
+"""What is run: how it is found, and how this process becomes it."""

@@ -1,0 +1,195 @@
+"""Reads a chat completion request: from the bytes of its body to what the engine is asked. Pure functions.
+
+What OpenAI refuses is refused in its words, as far as types, ranges and what is required go. Parameters that a
+simulated model has no use for are checked and then forgotten; unknown ones pass, as clients of other servers send them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from otel_genai.simulator.api.errors import ApiError
+from otel_genai.simulator.api.validation import (
+    Range,
+    array,
+    checked,
+    fields_of,
+    model_of,
+    required,
+    stop_sequences,
+    streaming,
+    unsupported,
+    wrong_type,
+)
+from otel_genai.simulator.engine.inference import Sampling
+
+ROLES = ("system", "assistant", "user", "function", "tool", "developer")
+MODES = ("none", "auto", "required")
+
+_INTEGERS: dict[str, Range] = {
+    "n": (1, 128),
+    "max_tokens": (1, float("inf")),
+    "max_completion_tokens": (1, float("inf")),
+    "seed": (-(2**63), 2**63 - 1),
+    "top_logprobs": (0, 20),
+}
+_BOOLEANS = ("stream", "logprobs", "parallel_tool_calls", "store")
+_OBJECTS = ("stream_options", "response_format", "logit_bias", "metadata")
+_STRINGS = ("user", "service_tier", "reasoning_effort")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatRequest:
+    """A chat completion request that has passed the checks."""
+
+    model: str
+    messages: tuple[dict[str, Any], ...]
+    sampling: Sampling
+    stream: bool
+    include_usage: bool
+    functions: dict[str, dict[str, Any]]
+    """The functions on offer: name → JSON Schema of the parameters."""
+    tool_choice: str
+    """One of `MODES`, or empty where `function` says which function must be called."""
+    function: str | None
+
+    @property
+    def last_role(self) -> str:
+        """Whose turn ended the conversation so far."""
+        return str(self.messages[-1]["role"])
+
+    @property
+    def last_user_text(self) -> str:
+        """What the user said last; empty if there was no user."""
+        return next((text_of(message) for message in reversed(self.messages) if message["role"] == "user"), "")
+
+    @property
+    def prompt(self) -> str:
+        """The conversation as the one text that the model reads: the functions on offer, then a line for every turn."""
+        offered = [json.dumps(self.functions)] if self.functions else []
+        return "\n".join([*offered, *(f"{message['role']}: {text_of(message)}" for message in self.messages)])
+
+
+def chat_request(body: bytes) -> ChatRequest:
+    """The request in an HTTP body; `ApiError` if it is not one."""
+    fields = fields_of(body)
+    model = model_of(fields)
+    messages = _messages(fields)
+    checked(fields, integers=_INTEGERS, booleans=_BOOLEANS, objects=_OBJECTS, strings=_STRINGS)
+    if "max_tokens" in fields and "max_completion_tokens" in fields:
+        message = "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported."
+        raise ApiError(message, code="invalid_parameter_combination")
+    stream, include_usage = streaming(fields)
+    functions = _functions(fields)
+    tool_choice, function = _tool_choice(fields, functions)
+    return ChatRequest(
+        model=model,
+        messages=messages,
+        sampling=Sampling(
+            n=fields.get("n", 1),
+            max_tokens=fields.get("max_completion_tokens", fields.get("max_tokens")),
+            stop=stop_sequences(fields),
+            seed=fields.get("seed"),
+            temperature=fields.get("temperature"),
+            top_p=fields.get("top_p"),
+        ),
+        stream=stream,
+        include_usage=include_usage,
+        functions=functions,
+        tool_choice=tool_choice,
+        function=function,
+    )
+
+
+def text_of(message: dict[str, Any]) -> str:
+    """The text of one message, of its text parts, or of the functions that it calls."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return " ".join(part["text"] for part in content if isinstance(part.get("text"), str))
+    # Their ids differ from run to run, and must not make the same conversation another one.
+    functions = [call.get("function") for call in message.get("tool_calls") or ()]
+    return json.dumps(functions) if functions else ""
+
+
+def _messages(fields: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    required(fields, "messages", "messages")
+    messages = array(fields, "messages", "messages")
+    if not messages:
+        message = (
+            "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead."
+        )
+        raise ApiError(message, param="messages", code="empty_array")
+    for index, message in enumerate(messages):
+        at = f"messages[{index}]"
+        if not isinstance(message, dict):
+            raise wrong_type(at, "an object", message)
+        role = required(message, "role", f"{at}.role")
+        if role not in ROLES:
+            raise unsupported(f"{at}.role", role, ROLES)
+        _check_content(message, f"{at}.content")
+        for call_index, call in enumerate(array(message, "tool_calls", f"{at}.tool_calls")):
+            if not isinstance(call, dict):
+                raise wrong_type(f"{at}.tool_calls[{call_index}]", "an object", call)
+        if role == "tool":
+            required(message, "tool_call_id", f"{at}.tool_call_id")
+    return tuple(messages)
+
+
+def _check_content(message: dict[str, Any], at: str) -> None:
+    content = message.get("content")
+    if content is None:
+        # Only a model's own turn may have nothing to say, and then because it called something.
+        if message["role"] != "assistant":
+            raise wrong_type(at, "one of a string or array of objects", content)
+    elif isinstance(content, list):
+        for index, part in enumerate(content):
+            if not isinstance(part, dict):
+                raise wrong_type(f"{at}[{index}]", "an object", part)
+            required(part, "type", f"{at}[{index}].type")
+    elif not isinstance(content, str):
+        raise wrong_type(at, "one of a string or array of objects", content)
+
+
+def _functions(fields: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    functions = {}
+    for index, tool in enumerate(array(fields, "tools", "tools")):
+        at = f"tools[{index}]"
+        if not isinstance(tool, dict):
+            raise wrong_type(at, "an object", tool)
+        if required(tool, "type", f"{at}.type") != "function":
+            continue
+        function = required(tool, "function", f"{at}.function")
+        if not isinstance(function, dict):
+            raise wrong_type(f"{at}.function", "an object", function)
+        name = required(function, "name", f"{at}.function.name")
+        parameters = function.get("parameters")
+        if not isinstance(name, str):
+            raise wrong_type(f"{at}.function.name", "a string", name)
+        if not isinstance(parameters, dict | None):
+            raise wrong_type(f"{at}.function.parameters", "an object", parameters)
+        functions[name] = parameters or {}
+    return functions
+
+
+def _tool_choice(fields: dict[str, Any], functions: dict[str, Any]) -> tuple[str, str | None]:
+    choice = fields.get("tool_choice")
+    if choice is None:
+        return "auto", None
+    if "tools" not in fields:
+        message = "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified."
+        raise ApiError(message, param="tool_choice")
+    if isinstance(choice, str):
+        if choice not in MODES:
+            raise unsupported("tool_choice", choice, MODES)
+        return choice, None
+    function = choice.get("function") if isinstance(choice, dict) else None
+    if not isinstance(function, dict):
+        raise wrong_type("tool_choice", "one of a string or an object that names a function", choice)
+    name = required(function, "name", "tool_choice.function.name")
+    if name not in functions:
+        raise ApiError("Invalid value for 'tool_choice': no such function in 'tools'.", param="tool_choice")
+    return "", name

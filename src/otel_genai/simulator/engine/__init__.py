@@ -1,0 +1,1 @@
+"""The simulated engine: scheduler, KV cache, speed, statistics."""

@@ -1,0 +1,1 @@
+"""Faults that are switched on while the simulated server runs."""

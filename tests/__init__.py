@@ -1,0 +1,1 @@
+"""Tests, in folders as those of the package; `support` is what they share."""

@@ -1,0 +1,167 @@
+"""`/metrics`: vLLM's names, and figures that are those of what the clients got."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from typing import Any
+
+import openai
+import pytest
+
+from otel_genai.simulator.api.prometheus import exposition
+from otel_genai.simulator.engine.profile import Profile
+from otel_genai.simulator.engine.statistics import Histogram, Statistics
+from otel_genai.simulator.serve import serve
+from tests.support.simulator.calls import HELLO, send
+
+FAST = Profile(
+    name="fast",
+    prefill_tokens_per_second=1e6,
+    decode_step_ms=((1, 0.1), (2, 0.2)),
+    kv_cache_tokens=16_000,
+    context_tokens=4000,
+)
+SAMPLE = re.compile(
+    r'(?P<name>[a-z0-9_:]+)\{engine="0",model_name="sim-8b"(?P<more>(,[a-z_]+="[^"]*")*)\} (?P<value>\S+)'
+)
+
+
+def scraped(url: str) -> dict[str, float]:
+    """Samples by name, with the labels that they do not share."""
+    status, headers, text = send(url, "GET", "/metrics")
+    assert (status, headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    samples = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            sample = SAMPLE.fullmatch(line)
+            assert sample is not None, line
+            samples[sample["name"] + sample["more"]] = float(sample["value"])
+    return samples
+
+
+def test_the_names_are_those_of_vllm() -> None:
+    text = exposition(Statistics(), model="sim-8b")
+    declared = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
+    assert declared == {
+        "vllm:num_requests_running": "gauge",
+        "vllm:num_requests_waiting": "gauge",
+        "vllm:kv_cache_usage_perc": "gauge",
+        "vllm:num_preemptions_total": "counter",
+        "vllm:prefix_cache_queries_total": "counter",
+        "vllm:prefix_cache_hits_total": "counter",
+        "vllm:prompt_tokens_total": "counter",
+        "vllm:generation_tokens_total": "counter",
+        "vllm:request_success_total": "counter",
+        "vllm:time_to_first_token_seconds": "histogram",
+        "vllm:inter_token_latency_seconds": "histogram",
+        "vllm:request_time_per_output_token_seconds": "histogram",
+        "vllm:e2e_request_latency_seconds": "histogram",
+        "vllm:request_queue_time_seconds": "histogram",
+        "vllm:request_prefill_time_seconds": "histogram",
+        "vllm:request_decode_time_seconds": "histogram",
+        "vllm:iteration_tokens_total": "histogram",
+        "otel_genai_simulator_step_lateness_seconds": "histogram",
+    }
+
+
+def test_a_histogram_counts_a_value_at_its_bound_and_is_cumulative() -> None:
+    statistics = Statistics()
+    statistics.queue_time = Histogram((0.5, 1.0))
+    for value in (0.25, 0.5, 0.75, 3):
+        statistics.queue_time.add(value)
+    lines = [line for line in exposition(statistics, model="m").splitlines() if line.startswith("vllm:request_queue")]
+    assert lines == [
+        'vllm:request_queue_time_seconds_bucket{engine="0",model_name="m",le="0.5"} 2',
+        'vllm:request_queue_time_seconds_bucket{engine="0",model_name="m",le="1.0"} 3',
+        'vllm:request_queue_time_seconds_bucket{engine="0",model_name="m",le="+Inf"} 4',
+        'vllm:request_queue_time_seconds_sum{engine="0",model_name="m"} 4.5',
+        'vllm:request_queue_time_seconds_count{engine="0",model_name="m"} 4',
+    ]
+
+
+def test_a_models_name_may_be_anything() -> None:
+    assert '{engine="0",model_name="a\\"b\\\\c\\nd?"} 0' in exposition(Statistics(), model='a"b\\c\nd\ud800')
+
+
+@pytest.mark.parametrize("engine", [{"profile": FAST}, {}])
+def test_the_figures_are_what_the_clients_got(engine: dict[str, Any]) -> None:
+    with (
+        serve(models=["sim-8b"], **engine) as url,
+        openai.OpenAI(base_url=url, api_key="unused", max_retries=0) as client,
+    ):
+        whole = client.chat.completions.create(model="sim-8b", messages=HELLO, n=2)
+        stream = client.chat.completions.create(
+            model="sim-8b", messages=HELLO, max_tokens=3, stream=True, stream_options={"include_usage": True}
+        )
+        last = list(stream)[-1]
+        left = client.chat.completions.create(model="sim-8b", messages=HELLO, stream=True)
+        next(left)
+        left.close()
+        samples = until_idle(url)
+    assert whole.usage is not None
+    assert last.usage is not None
+    by_reason = {reason: samples[f'vllm:request_success_total,finished_reason="{reason}"'] for reason in REASONS}
+    assert by_reason["length"] == 1
+    # It may have been over before its client left.
+    assert (by_reason["stop"], by_reason["abort"]) in {(2, 1), (3, 0)}
+    # Every choice reads the prompt.
+    assert samples["vllm:prompt_tokens_total"] == 4 * 4
+    generated = whole.usage.completion_tokens + last.usage.completion_tokens
+    assert samples["vllm:generation_tokens_total"] >= generated
+    assert samples["vllm:time_to_first_token_seconds_count"] == 4
+    assert samples["vllm:inter_token_latency_seconds_count"] == samples["vllm:generation_tokens_total"] - 4
+    assert samples["vllm:e2e_request_latency_seconds_count"] == 4
+    assert samples["vllm:kv_cache_usage_perc"] == 0
+
+
+REASONS = ("stop", "length", "abort")
+
+
+def until_idle(url: str) -> dict[str, float]:
+    """The samples once nothing runs any more."""
+    while (samples := scraped(url))["vllm:num_requests_running"]:
+        pass
+    return samples
+
+
+async def test_two_hundred_streams_share_one_batch() -> None:
+    profile = Profile(
+        name="a batch of all",
+        prefill_tokens_per_second=1e6,
+        decode_step_ms=((1, 50),),
+        kv_cache_tokens=100_000,
+    )
+    most = 0.0
+    with serve(models=["sim-8b"], profile=profile) as url:
+        host, port = url.removeprefix("http://").removesuffix("/v1").split(":")
+        body = json.dumps({"model": "sim-8b", "messages": HELLO, "max_tokens": 40, "stream": True}).encode()
+        head = (
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+
+        async def answer() -> int:
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(head.encode() + body)
+            received = await reader.read()
+            writer.close()
+            assert received.count(b"data: [DONE]") == 1
+            return received.count(b'"content":"') - 1  # the first names the role
+
+        async def watch() -> None:
+            nonlocal most
+            while True:
+                most = max(most, (await asyncio.to_thread(scraped, url))["vllm:num_requests_running"])
+
+        watching = asyncio.ensure_future(watch())
+        answers = await asyncio.gather(*(answer() for _ in range(200)))
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        samples = await asyncio.to_thread(until_idle, url)
+    assert answers == [40] * 200
+    assert most == 200
+    assert samples["vllm:generation_tokens_total"] == 8000
+    # One at a time, they would take 200 times as many steps.
+    assert samples["vllm:iteration_tokens_total_count"] <= 200
+    assert samples["vllm:num_preemptions_total"] == 0
