@@ -204,7 +204,7 @@ class Request(NamedTuple):
     """Of the embeddings asked for."""
 
     @property
-    def subject(self) -> str:
+    def kind(self) -> str:
         """What it is: the function, or else the operation. What happens inside of its like is not reported again."""
         return self.function or self.operation
 
@@ -243,7 +243,7 @@ class Response(NamedTuple):
     system_fingerprint: str | None = None
     messages: tuple[Message, ...] = ()
     """One a choice; empty unless content was asked for."""
-    facts: Mapping[str, str | float] | None = None
+    extra: Mapping[str, str | float] | None = None
     """What else the library tells, by names of our own namespace: bytes loaded, a pipeline's task."""
 
 

@@ -146,7 +146,7 @@ def test_an_error_is_the_applications_own_and_the_spans_type(toy: Setup, error: 
         toy.client.create(result=error)
     assert caught.value is error
     span = toy.recorded.span()
-    name = "toy.ToyError" if isinstance(error, ToyError) else type(error).__name__
+    name = "tests.support.toy_library.ToyError" if isinstance(error, ToyError) else type(error).__name__
     assert attribute(span, "error.type") == name
     assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, type(error).__name__)
     assert not span.events, "a message may hold content"
@@ -357,7 +357,7 @@ def test_an_error_in_mid_stream_is_an_error(toy: Setup) -> None:
         list(stream)
     assert caught.value is error
     span = toy.recorded.span()
-    assert attribute(span, "error.type") == "toy.ToyError"
+    assert attribute(span, "error.type") == "tests.support.toy_library.ToyError"
     assert attribute(span, "gen_ai.usage.output_tokens") == 1
 
 
@@ -543,7 +543,7 @@ def test_an_adapter_that_raises_costs_its_words_and_nothing_else(recorded: Recor
     setup.patches.revert()
     spans = recorded.spans(3)
     assert {span.name for span in spans} == {"chat"}
-    assert attribute(spans[2], "error.type") == "toy.ToyError"
+    assert attribute(spans[2], "error.type") == "tests.support.toy_library.ToyError"
 
 
 class Broken:

@@ -56,7 +56,7 @@ LOAD = replace(
     TOY,
     default=TOY.default._replace(operation="load_model", side=Side.INTERNAL),
     request=lambda arguments: TOY.default._replace(operation="load_model", side=Side.INTERNAL),
-    response=lambda result, content: Response(facts={"otel_genai.load.device": "cpu"}),
+    response=lambda result, content: Response(extra={"otel_genai.load.device": "cpu"}),
 )
 
 
@@ -75,7 +75,7 @@ def loading(recorded: Recorded) -> Iterator[Any]:
                 target="find",
                 phase="resolve",
                 of="load_model",
-                facts=lambda found: {"otel_genai.load.file_bytes": found},
+                extra=lambda found: {"otel_genai.load.file_bytes": found},
             ),
             PhaseRow(module="toy_library", target="Model._read", phase="read_weights", of="load_model"),
             PhaseRow(module="toy_library", target="Model.absent", phase="absent", of="load_model", optional=True),
@@ -105,7 +105,7 @@ def test_a_part_that_fails_has_its_time_too(loading: Any, recorded: Recorded) ->
     with pytest.raises(ToyError):
         loading.Model.load(fails=True)
     _, read, load = recorded.spans(3)
-    assert (read.name, attribute(load, "error.type")) == ("read_weights", "toy.ToyError")
+    assert (read.name, attribute(load, "error.type")) == ("read_weights", "tests.support.toy_library.ToyError")
 
 
 def test_outside_of_its_operation_a_part_is_left_alone(loading: Any, recorded: Recorded) -> None:
@@ -164,7 +164,7 @@ def test_the_pace_of_loading_is_that_of_reading_the_weights() -> None:
     loaded = Operation(
         request=Request(operation="load_model", provider="toy", side=Side.INTERNAL),
         timing=Timing(0, 0.0, 4.0, phases=(Phase("read_weights", 1.0, 3.0),)),
-        response=Response(facts={"otel_genai.load.file_bytes": 1000, "otel_genai.load.disk_read_bytes": 300}),
+        response=Response(extra={"otel_genai.load.file_bytes": 1000, "otel_genai.load.disk_read_bytes": 300}),
     )
     assert render.outcome_attributes(loaded) == {
         "otel_genai.phase.read_weights": 2.0,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that advances by one second every time it is read, from 100 s."""
     ticks = count(100)
-    for module in ("call", "tapped"):
+    for module in ("call", "streamer"):
         monkeypatch.setattr(f"otel_genai.call.{module}.perf_counter", lambda: float(next(ticks)))
 
 
@@ -184,7 +184,7 @@ def test_a_streamer_that_raises_ends_the_call_with_what_came(pushing: Any, recor
     with pytest.raises(ToyError, match=r"^the streamer refuses$"):
         pushing.create(streamer=Streamer(), pieces=["prompt", "a", "refused", "b"])
     span = recorded.span()
-    assert attribute(span, "error.type") == "toy.ToyError"
+    assert attribute(span, "error.type") == "tests.support.toy_library.ToyError"
     assert attribute(span, "gen_ai.usage.output_tokens") == len("a" + "refused")
 
 

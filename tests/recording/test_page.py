@@ -14,7 +14,7 @@ import pytest
 
 from otel_genai.cli import main
 from otel_genai.recording.file.decode import Recordings, read
-from otel_genai.recording.page.page import page, write_page
+from otel_genai.recording.page.html import page, write_page
 from otel_genai.recording.page.payload import payload
 from tests.support.browser.dom import Element, figures, parsed
 from tests.support.recording.json_lines import ERROR, Line, header, operation, stream, write
@@ -122,7 +122,7 @@ def test_only_the_pages_own_scripts_may_run(tmp_path: Path) -> None:
 
 
 def test_a_script_that_speaks_of_its_own_end_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("otel_genai.recording.page.get_plotlyjs", lambda: 'const end = "</script>";')
+    monkeypatch.setattr("otel_genai.recording.page.html.get_plotlyjs", lambda: 'const end = "</script>";')
     found = parsed(page(recordings(tmp_path, operation())))
     assert found.all("script")[1].text == r'const end = "<\/script>";'
 

@@ -329,6 +329,6 @@ def test_our_provider_stays_in_charge_if_a_library_would_set_its_own_unless_it_s
     """Where an argument names an endpoint, vLLM sets one."""
     (tmp_path / "app.py").write_text(
         "import openai\nfrom opentelemetry import trace\n"
-        "print(hasattr(trace.get_tracer_provider(), 'otel_genai_gives_way'))\n"
+        "print(hasattr(trace.get_tracer_provider(), 'otel_genai_yields_to_library'))\n"
     )
     assert outcome(RUN, "app.py", cwd=tmp_path, **setting) == (0, f"{gives_way}\n", "")

@@ -104,10 +104,10 @@ def bound(arguments: Arguments) -> tuple[Hashable, str]:
     return arguments.args[0], BEGUN
 
 
-def stepped(arguments: Arguments, accounts: Mapping[Hashable, Any], moment: float) -> None:
+def stepped(arguments: Arguments, states: Mapping[Hashable, Any], moment: float) -> None:
     for name in arguments.args:
-        if name in accounts:
-            accounts[name].moments.append(moment)
+        if name in states:
+            states[name].moments.append(moment)
 
 
 def ended(arguments: Arguments, result: Any) -> list[tuple[Hashable, str]]:
@@ -118,7 +118,7 @@ ENTER = replace(
     TOY,
     default=TOY.default._replace(side=Side.INTERNAL),
     request=lambda arguments: TOY.default._replace(side=Side.INTERNAL),
-    account=Told,
+    state=Told,
 )
 ROWS = (
     Gate(module="toy_library", target="Engine.enter", endpoint=ENTER),
@@ -206,7 +206,7 @@ def test_what_comes_out_of_the_gate_is_the_requests_error(engine: Any, recorded:
 
     with pytest.raises(ToyError):
         engine.enter(names=("a", "b"), then=refuse)
-    assert attribute(recorded.span(), "error.type") == "toy.ToyError"
+    assert attribute(recorded.span(), "error.type") == "tests.support.toy_library.ToyError"
     engine.processor.step("a", "b", ends=["a", "b"])
     recorded.spans(1)
 
@@ -252,7 +252,7 @@ def test_what_an_engine_dies_of_is_the_error_of_all_its_requests(engine: Any, re
     engine.enter(names=("c",))
     other.enter(names=("d",))
     engine.processor.collapse(ToyError())
-    assert [attribute(span, "error.type") for span in recorded.spans(2)] == ["toy.ToyError"] * 2
+    assert [attribute(span, "error.type") for span in recorded.spans(2)] == ["tests.support.toy_library.ToyError"] * 2
     other.processor.end("d")
     assert recorded.spans(3)[-1].status.is_unset
 
@@ -301,8 +301,8 @@ def test_what_was_told_of_a_request_is_not_kept(
 ) -> None:
     made: list[weakref.ref[Told]] = []
 
-    def is_over(account: Told) -> bool:
-        made.append(weakref.ref(account))
+    def is_over(state: Told) -> bool:
+        made.append(weakref.ref(state))
         return True
 
     monkeypatch.setattr(Told, "is_over", is_over)

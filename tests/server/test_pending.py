@@ -82,7 +82,7 @@ ADD = replace(
     TOY,
     default=TOY.default._replace(side=Side.INTERNAL),
     request=lambda arguments: TOY.default._replace(side=Side.INTERNAL),
-    account=Told,
+    state=Told,
     key=lambda arguments, result: result,
 )
 
@@ -173,7 +173,7 @@ def test_a_request_that_the_library_does_not_take_is_not_reported(engine: Any, r
 def test_a_request_that_is_refused_with_an_error_is_reported_with_it(engine: Any, recorded: Recorded) -> None:
     with pytest.raises(ToyError):
         engine.add("refused")
-    assert attribute(recorded.span(), "error.type") == "toy.ToyError"
+    assert attribute(recorded.span(), "error.type") == "tests.support.toy_library.ToyError"
 
 
 def test_a_request_that_is_added_once_more_is_the_same(engine: Any, recorded: Recorded) -> None:

@@ -101,7 +101,7 @@ class Call:
             with _FINDING_ORIGIN:
                 within = call_context.creation_context(endpoint.origin(arguments))
         self._span = telemetry.start(self._request, self._began_ns, within)
-        self._underway = call_context.CurrentOperation(endpoint.default.subject, inference)
+        self._underway = call_context.CurrentOperation(endpoint.default.kind, inference)
         self._context = call_context.context_of(self._span, self._underway, within)
         self._with_content = telemetry.wants_content(self._span)
         self._prompt: Prompt | None = None
@@ -130,7 +130,7 @@ class Call:
         One that began earlier says `since` when: on the wall (nanoseconds), on the clock of all calls, and in which context.
         """
         try:
-            if not telemetry.closed and call_context.is_wanted(endpoint.default.subject):
+            if not telemetry.closed and call_context.is_wanted(endpoint.default.kind):
                 return cls(telemetry, endpoint, arguments, since)
         except Exception as error:
             if not _BEGINNING.takes(error):
@@ -288,8 +288,8 @@ class Call:
                 tokens = self._fold.tokens()
         if underway.served_model is not None:
             response = response._replace(model=underway.served_model)
-        if underway.facts:
-            response = response._replace(facts={**underway.facts, **(response.facts or {})})
+        if underway.extra:
+            response = response._replace(extra={**underway.extra, **(response.extra or {})})
         return Operation(
             request=self._request,
             response=response,

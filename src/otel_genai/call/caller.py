@@ -28,7 +28,7 @@ class Caller(NamedTuple):
 
 def caller_of(endpoint: Endpoint, request: Request, arguments: Arguments) -> Caller:
     """The occasion of an operation that has been asked for here and now."""
-    if request.operation not in gen_ai.INFERENCE and endpoint.account is None:
+    if request.operation not in gen_ai.INFERENCE and endpoint.state is None:
         within = call_context.cold_start() if request.operation in otel_genai.LOADING else None
         return Caller(request, endpoint.inference(arguments), within)
     above = call_context.current_operation()

@@ -40,17 +40,17 @@ _makers: WeakKeyDictionary[object, Context] = WeakKeyDictionary()
 class CurrentOperation:
     """What code further down learns of the operation that it works for, and can tell it."""
 
-    __slots__ = ("facts", "inference", "phases", "served_model", "subject")
+    __slots__ = ("extra", "inference", "kind", "phases", "served_model")
 
-    def __init__(self, subject: str, inference: str | None = None) -> None:
-        self.subject = subject
+    def __init__(self, kind: str, inference: str | None = None) -> None:
+        self.kind = kind
         self.inference = inference
         """What an inference beneath it is, if only the operation itself can tell."""
         self.served_model: str | None = None
         """The model that really answered, if only a response's header told so."""
         self.phases: tuple[Phase, ...] = ()
         """The parts of it that are done."""
-        self.facts: Mapping[str, Any] = {}
+        self.extra: Mapping[str, Any] = {}
         """What those parts told."""
 
 
@@ -60,7 +60,7 @@ def current_operation() -> CurrentOperation | None:
     return found if isinstance(found, CurrentOperation) else None
 
 
-def is_wanted(subject: str) -> bool:
+def is_wanted(kind: str) -> bool:
     """Whether an operation is to be reported here and now.
 
     Not where the user suppressed it, not inside one of its like, and not inside any inference that upstream reports.
@@ -69,9 +69,9 @@ def is_wanted(subject: str) -> bool:
     if not current:
         return True  # nobody has said anything
     own = current.get(_UNDERWAY_KEY)
-    if isinstance(own, CurrentOperation) and own.subject == subject:
+    if isinstance(own, CurrentOperation) and own.kind == kind:
         return False
-    if subject in gen_ai.INFERENCE and current.get(_UPSTREAM_KEY) is not None:
+    if kind in gen_ai.INFERENCE and current.get(_UPSTREAM_KEY) is not None:
         return False
     return is_instrumentation_enabled()
 
@@ -96,7 +96,7 @@ def creation_context(made: object) -> Context | None:
 def context_of(span: trace.Span, operation: CurrentOperation, within: Context | None = None) -> Context:
     """The context of an operation: `within` or the calling code's, its span current, with word of it in our key and in upstream's."""
     marks = {**(within or context.get_current()), _SPAN_KEY: span, _UNDERWAY_KEY: operation}
-    if operation.subject in gen_ai.INFERENCE:
+    if operation.kind in gen_ai.INFERENCE:
         # Upstream heeds its key only if it holds a record of its own, and where nobody has loaded upstream nobody asks.
         upstream = sys.modules.get(_UPSTREAM_MODULE)
         marks[_UPSTREAM_KEY] = upstream.InferenceData() if upstream else True

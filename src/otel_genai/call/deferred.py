@@ -19,38 +19,38 @@ _READING_ACCOUNT: Final = Guard("a span lacks how it ended, and when")
 
 
 class DeferredCall(Call):
-    """One call that goes on after the library has returned from it, until its account says that it is over."""
+    """One call that goes on after the library has returned from it, until its state says that it is over."""
 
-    __slots__ = ("account",)
+    __slots__ = ("state",)
 
     def __init__(self, telemetry: Telemetry, endpoint: Endpoint, arguments: Arguments, since: Since | None) -> None:
         super().__init__(telemetry, endpoint, arguments, since)
-        self.account: RequestState | None = None
+        self.state: RequestState | None = None
         """What gathers word of it; `None` if that could not be made."""
         self._await_chunks()
-        if endpoint.account is not None:
+        if endpoint.state is not None:
             with _EXPECTING:
-                self._fold = self.account = endpoint.account(arguments, self._with_content)
+                self._fold = self.state = endpoint.state(arguments, self._with_content)
 
-    def learn(self, word: Any) -> None:
+    def notify(self, word: Any) -> None:
         """Take note of what the library says of it, which is no chunk of its answer."""
         with _READING_CHUNK:
-            if self.account is not None:
-                self.account.add(word)
+            if self.state is not None:
+                self.state.add(word)
 
     def is_over(self) -> bool:
         """Whether what the library told last was the end; also if that cannot be read."""
         with _READING_CHUNK:
-            return self.account is None or self.account.is_over()
+            return self.state is None or self.state.is_over()
         return True
 
     def _operation(self, error: BaseException | None, ended: float, *, unfinished: bool) -> Operation:
-        operation, account = super()._operation(error, ended, unfinished=unfinished), self.account
-        self.account = None  # what was said is not ours to keep
+        operation, state = super()._operation(error, ended, unfinished=unfinished), self.state
+        self.state = None  # what was said is not ours to keep
         with _READING_ACCOUNT:
-            if account is not None:
+            if state is not None:
                 operation = operation._replace(
-                    timing=account.timing(operation.timing),
-                    failure=operation.failure or account.failure(self._with_content),
+                    timing=state.timing(operation.timing),
+                    failure=operation.failure or state.failure(self._with_content),
                 )
         return operation

@@ -24,7 +24,7 @@ def noting(stage: PhaseRow) -> Driver:
 
     def drive(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:  # noqa: ARG001
         underway = call_context.current_operation()
-        if underway is None or underway.subject != stage.of:
+        if underway is None or underway.kind != stage.of:
             return wrapped(*args, **kwargs)
         started = perf_counter()
         try:
@@ -32,7 +32,7 @@ def noting(stage: PhaseRow) -> Driver:
         finally:
             underway.phases = (*underway.phases, Phase(stage.phase, started, perf_counter()))
         with _NOTING:
-            underway.facts = {**underway.facts, **read(result)}
+            underway.extra = {**underway.extra, **read(result)}
         return result
 
     return drive

@@ -71,7 +71,7 @@ class RequestState(Fold, Protocol):
 
 
 class SteppedRequestState(RequestState):
-    """The account of an engine that works in steps: when they brought tokens. What tells it appends, at every step, and does no more."""
+    """The state of an engine that works in steps: when they brought tokens. What tells it appends, at every step, and does no more."""
 
     def __init__(self) -> None:
         self.moments = array("d")
@@ -166,8 +166,8 @@ class Endpoint:
     """For libraries that push what they produce to an object that they were given. `response` and `fold` are then not asked."""
     origin: Callable[[Arguments], Any] | None = None
     """The object among the arguments whose maker is the parent of a call in a bare thread, if it was made where a `Maker` says."""
-    account: Callable[[Arguments, bool], RequestState] | None = None
-    """(arguments, with content) → a new account, for calls that only take a request. `response` and `fold` are then not asked."""
+    state: Callable[[Arguments, bool], RequestState] | None = None
+    """(arguments, with content) → a new state, for calls that only take a request. `response` and `fold` are then not asked."""
     key: Callable[[Arguments, Any], Hashable | None] = _no_key
     """(arguments, result) → what the `News` of such a request will call it; `None` if the library did not take it."""
     inference: Callable[[Arguments], str | None] = _unknown

@@ -96,18 +96,18 @@ class PhaseRow(NamedTuple):
     """What the part is called."""
     of: str
     """The operation: elsewhere the target is left alone."""
-    facts: Callable[[Any], Mapping[str, Any]] | str = _no_facts
-    """What the part returned → what that says of the operation (see `Response.facts`); or where that function stands."""
+    extra: Callable[[Any], Mapping[str, Any]] | str = _no_facts
+    """What the part returned → what that says of the operation (see `Response.extra`); or where that function stands."""
     optional: bool = False
 
     def load(self) -> Callable[[Any], Mapping[str, Any]]:
-        """`facts`, imported if need be."""
-        facts: Callable[[Any], Mapping[str, Any]] = _loaded(self.facts)
-        return facts
+        """`extra`, imported if need be."""
+        extra: Callable[[Any], Mapping[str, Any]] = _loaded(self.extra)
+        return extra
 
 
 class News(NamedTuple):
-    """One row of a provider's table: where word passes by of requests whose endpoint has an `account`."""
+    """One row of a provider's table: where word passes by of requests whose endpoint has an `state`."""
 
     module: str
     target: str
@@ -133,7 +133,7 @@ class Gate(NamedTuple):
     module: str
     target: str
     endpoint: Endpoint | str
-    """How it reads, with an `account`; or where that stands."""
+    """How it reads, with an `state`; or where that stands."""
     awaits: bool = False
     optional: bool = False
 
@@ -150,7 +150,7 @@ class Binding(NamedTuple):
     target: str
     """`Class.method`; the instance is whoever tells of the sequence later on."""
     bound: Callable[[Arguments], tuple[Hashable, Any]] | str
-    """The method's arguments → what the instance calls the sequence, and a word for the account. Asked after the method."""
+    """The method's arguments → what the instance calls the sequence, and a word for the state. Asked after the method."""
 
     def load(self) -> Callable[[Arguments], tuple[Hashable, Any]]:
         """`bound`, imported if need be."""
@@ -164,9 +164,9 @@ class Beat(NamedTuple):
     module: str
     target: str
     told: Callable[[Arguments, Mapping[Hashable, Any], float], None] | str
-    """(the method's arguments, the accounts of the instance's sequences, the moment when the method was called) → nothing.
+    """(the method's arguments, the states of the instance's sequences, the moment when the method was called) → nothing.
 
-    It tells each account what is new, after the method. The only function that is called at every step, for all sequences at once.
+    It tells each state what is new, after the method. The only function that is called at every step, for all sequences at once.
     """
 
     def load(self) -> Callable[[Arguments, Mapping[Hashable, Any], float], None]:
@@ -181,7 +181,7 @@ class Ending(NamedTuple):
     module: str
     target: str
     told: Callable[[Arguments, Any], Iterable[tuple[Hashable, Any]]] | str
-    """(the method's arguments, its result) → (what the instance calls the sequence, a word for its account) for each."""
+    """(the method's arguments, its result) → (what the instance calls the sequence, a word for its state) for each."""
 
     def load(self) -> Callable[[Arguments, Any], Iterable[tuple[Hashable, Any]]]:
         """`told`, imported if need be."""

@@ -163,7 +163,7 @@ class Patches:
         if isinstance(row, Collapse):
             return self._engines().collapsing(row)
         endpoint = row.load()
-        if endpoint.account is not None:
+        if endpoint.state is not None:
             return self._requests().opening(endpoint)
         awaits = _awaits(found) if row.awaits is None else row.awaits
         if awaits:

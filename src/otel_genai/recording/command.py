@@ -76,7 +76,7 @@ def _report(arguments: argparse.Namespace) -> None:
 
     if arguments.output:
         # Before anything is read: it is a pity to read long and then have no plotly.
-        from otel_genai.recording.page.page import write_page
+        from otel_genai.recording.page.html import write_page
     recordings = _read(arguments.files)
     rows = figures(recordings.operations)
     if arguments.json:

@@ -68,7 +68,7 @@ class ColdStart:
         _begun_in = os.getpid()
         now_ns, now = time_ns(), perf_counter()
         age = process_start.seconds_until(now_ns) or 0.0
-        endpoint = Endpoint(default=cold_start, request=lambda _: cold_start, failure=_failure, account=_Story)
+        endpoint = Endpoint(default=cold_start, request=lambda _: cold_start, failure=_failure, state=_Story)
         since = now_ns - round(age * 1e9), now - age, call_context.process_context()
         self._call = call = DeferredCall.begin(self._telemetry, endpoint, arguments, since)
         if call is None:
@@ -89,7 +89,7 @@ class ColdStart:
         # A fork has the observer, too, but what began before it is its parent's to tell.
         if _begun_in == os.getpid():
             call_context.forget_cold_start()
-            call.learn(operation)
+            call.notify(operation)
             call.finish()
 
 
@@ -107,13 +107,13 @@ class _Making:
     ) -> None:
         with _NOTING:
             if self._call is not None:
-                self._call.learn(error or Phase(otel_genai.START_ENGINE, self._started, perf_counter()))
+                self._call.notify(error or Phase(otel_genai.START_ENGINE, self._started, perf_counter()))
 
 
 class _Story(RequestState):
     """What is told of a cold start: an engine made, one that could not be made, the first request served."""
 
-    def __init__(self, arguments: Arguments, content: bool) -> None:  # noqa: ARG002  # the accounts' protocol
+    def __init__(self, arguments: Arguments, content: bool) -> None:  # noqa: ARG002  # the states' protocol
         self._engine: Phase | None = None
         self._failed: BaseException | None = None
         self._first: Operation | None = None

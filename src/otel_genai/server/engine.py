@@ -70,34 +70,34 @@ class _Request:
     def _forget(self) -> None:
         for ledger, name in self.names:
             ledger.requests.pop(name, None)
-            ledger.accounts.pop(name, None)
+            ledger.states.pop(name, None)
         self.names.clear()
 
 
 class _Ledger:
     """The open requests of one engine, by the names of their sequences."""
 
-    __slots__ = ("accounts", "over", "requests")
+    __slots__ = ("over", "requests", "states")
 
     def __init__(self) -> None:
         self.requests: dict[Hashable, _Request] = {}
-        self.accounts: dict[Hashable, RequestState] = {}
+        self.states: dict[Hashable, RequestState] = {}
         self.over: list[_Request] | None = None
         """Those that ended in the step that is under way, if one is."""
 
     def bind(self, name: Hashable, request: _Request) -> None:
-        account = request.call.account
+        state = request.call.state
         if name in self.requests:
             request.call.forget()  # it is the one that is known already
-        elif account is not None:
-            self.requests[name], self.accounts[name] = request, account
+        elif state is not None:
+            self.requests[name], self.states[name] = request, state
             request.names.append((self, name))
 
     def tell(self, name: Hashable, word: Any) -> None:
         request = self.requests.get(name)
         if request is None:
             return
-        request.call.learn(word)
+        request.call.notify(word)
         if request.in_gate or not request.call.is_over():
             return
         if self.over is None:
@@ -168,7 +168,7 @@ class Engines:
 
         def drive(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
             ledger = self._ledgers.get(instance)
-            if ledger is None or not ledger.accounts:
+            if ledger is None or not ledger.states:
                 return wrapped(*args, **kwargs)
             now = perf_counter()
             over: list[_Request] = []
@@ -178,7 +178,7 @@ class Engines:
             finally:
                 ledger.over = None
                 try:
-                    tell(Arguments(instance, args, kwargs), ledger.accounts, now)
+                    tell(Arguments(instance, args, kwargs), ledger.states, now)
                 except Exception as error:
                     if not _COUNTING.takes(error):
                         raise

@@ -136,8 +136,8 @@ def outcome_attributes(operation: Operation) -> Attributes:
     for phase in timing.phases:
         name = otel_genai.PHASE.format(phase.name)
         attributes[name] = attributes.get(name, 0.0) + phase.ended - phase.started
-    if response.facts:
-        attributes |= response.facts
+    if response.extra:
+        attributes |= response.extra
         _add_pace_of_loading(attributes, timing)
     return attributes
 

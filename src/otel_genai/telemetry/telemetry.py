@@ -198,7 +198,7 @@ class Telemetry:
         # Returns the event that is to be emitted when it has its content, if any.
         outcome = render.outcome_attributes(operation)
         span.set_attributes(outcome)
-        if not self._config.emit_event or operation.request.subject not in gen_ai.INFERENCE:
+        if not self._config.emit_event or operation.request.kind not in gen_ai.INFERENCE:
             return None
         return _logs.LogRecord(
             timestamp=operation.timing.ended_ns,

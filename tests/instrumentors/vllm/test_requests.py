@@ -240,7 +240,7 @@ def test_the_time_between_two_tokens_is_no_metric(instrumented: Recorded) -> Non
     }
 
 
-def test_the_engines_own_account_of_its_phases_is_believed(instrumented: Recorded, operations: list[Operation]) -> None:
+def test_the_engines_own_state_of_its_phases_is_believed(instrumented: Recorded, operations: list[Operation]) -> None:
     engine = llm_engine(log_stats=True)
     engine.add_request("r1", "words", DELTA)
     statistics = engine.output_processor.request_states["r1"].stats

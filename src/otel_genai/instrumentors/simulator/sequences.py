@@ -141,12 +141,12 @@ def begun(arguments: Arguments) -> tuple[Hashable, Any]:
     return life, life
 
 
-def told(arguments: Arguments, accounts: Mapping[Hashable, Any], moment: float) -> None:  # noqa: ARG001
+def told(arguments: Arguments, states: Mapping[Hashable, Any], moment: float) -> None:  # noqa: ARG001
     """What a step has brought."""
     for output in arguments.args[0]:
-        account = accounts.get(output.life)
-        if account is not None:
-            account.came(output)
+        state = states.get(output.life)
+        if state is not None:
+            state.came(output)
 
 
 def ended(arguments: Arguments, result: Any) -> Iterator[tuple[Hashable, Ended]]:  # noqa: ARG001
@@ -160,5 +160,5 @@ TAKEN: Final = Endpoint(
     request=taken_request,
     prompt=taken_prompt,
     failure=taken_failure,
-    account=Sequences,
+    state=Sequences,
 )

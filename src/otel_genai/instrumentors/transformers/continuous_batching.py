@@ -197,6 +197,6 @@ ADD_REQUEST: Final = Endpoint(
     request=batched_request,
     prompt=batched_prompt,
     failure=generate_failure,
-    account=Batched,
+    state=Batched,
     key=added,
 )

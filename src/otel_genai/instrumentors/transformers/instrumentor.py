@@ -27,14 +27,14 @@ def _loading(module: str, target: str, endpoint: str, *, optional: bool = False)
     return CallRow(module=module, target=target, endpoint=f"{__package__}.loading:{endpoint}", optional=optional)
 
 
-def _stage(target: str, phase: str, facts: str = "nothing") -> PhaseRow:
+def _stage(target: str, phase: str, extra: str = "nothing") -> PhaseRow:
     # Later versions have more of them.
     return PhaseRow(
         module=_MODELS,
         target=target,
         phase=phase,
         of=otel_genai.LOAD_MODEL,
-        facts=f"{__package__}.loading:{facts}",
+        extra=f"{__package__}.loading:{extra}",
         optional=True,
     )
 

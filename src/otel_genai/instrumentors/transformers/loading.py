@@ -64,7 +64,7 @@ class _Load(StreamerFold):
         read = _read_from_storage()
         if self._read_before is not None and read is not None:
             self._facts[otel_genai.LOAD_DISK_READ_BYTES] = read - self._read_before
-        return Response(facts=self._facts)
+        return Response(extra=self._facts)
 
 
 def _model(result: Any) -> Facts:

@@ -91,7 +91,7 @@ class _Run(StreamerFold):
         """Nothing: results are the tasks' own, and texts are the generations'."""
 
     def response(self) -> Response:
-        return Response(facts={otel_genai.PIPELINE_TASK: self._task} if self._task else None)
+        return Response(extra={otel_genai.PIPELINE_TASK: self._task} if self._task else None)
 
 
 def pipeline_tap(arguments: Arguments, content: bool, tee: StreamerTee) -> tuple[Arguments, StreamerFold]:  # noqa: ARG001

@@ -154,16 +154,16 @@ def bound(arguments: Arguments) -> tuple[Hashable, Bound]:
 _OUTPUTS: Final = "engine_core_outputs"
 
 
-def stepped(arguments: Arguments, accounts: Mapping[Hashable, Any], moment: float) -> None:
+def stepped(arguments: Arguments, states: Mapping[Hashable, Any], moment: float) -> None:
     """What a step has brought. Called for every step and every sequence in it, so it does as little as can be done."""
-    account_of = accounts.get
+    state_of = states.get
     for output in arguments.args[0] if arguments.args else arguments.kwargs[_OUTPUTS]:
-        account = account_of(output.request_id)
-        if account is not None:
+        state = state_of(output.request_id)
+        if state is not None:
             count = len(output.new_token_ids)
             if count:
-                account.moments.append(moment)
-                account.counts.append(count)
+                state.moments.append(moment)
+                state.counts.append(count)
 
 
 def finished(arguments: Arguments, result: Any) -> Iterator[tuple[Hashable, Ended]]:  # noqa: ARG001
@@ -183,6 +183,6 @@ ADD_REQUEST: Final = Endpoint(
     request=engine_request,
     prompt=engine_prompt,
     failure=engine_failure,
-    account=Sequences,
+    state=Sequences,
     carried=engine_headers,
 )

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from otel_genai.recording.page.page import page, write_page
+from otel_genai.recording.page.html import page, write_page
 
 __all__ = ["page", "write_page"]

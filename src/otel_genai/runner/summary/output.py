@@ -47,7 +47,7 @@ class RunOutput:
     def _write_page(self, file: Path) -> None:
         from otel_genai.recording.file.decode import read
         from otel_genai.recording.file.locking import files_of
-        from otel_genai.recording.page.page import write_page
+        from otel_genai.recording.page.html import write_page
 
         recording = self._options.recording(self._scratch)
         assert recording is not None  # noqa: S101 - a report implies one
