@@ -122,7 +122,7 @@ def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
             elif other in stack:
                 low[name] = min(low[name], index[other])
         if low[name] == index[name]:
-            group = []
+            group: list[str] = []
             while group[-1:] != [name]:
                 group.append(stack.pop())
             if len(group) > 1 or name in graph[name]:
