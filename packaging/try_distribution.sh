@@ -9,8 +9,8 @@ repository=$(cd "$(dirname "$0")/.." && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-for distribution in "$@"; do
-  distribution=$(realpath "$distribution")
+mapfile -t distributions < <(realpath "$@")
+for distribution in "${distributions[@]}"; do
   environment="$scratch/$(basename "$distribution")"
   echo "$(basename "$distribution"):"
   "${PYTHON:-python3}" -m venv "$environment"
