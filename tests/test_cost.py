@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 
 import otel_genai
-from otel_genai import operation
+from otel_genai import content, operation
 from otel_genai.call.call import Call
 from otel_genai.config import CHUNK_METRICS, Config
 from otel_genai.endpoint.endpoint import Arguments
@@ -43,19 +43,19 @@ VECTOR = {
     "usage": {"prompt_tokens": 1, "total_tokens": 1},
 }
 CONTENT: tuple[type, ...] = (
-    operation.Text,
-    operation.Reasoning,
-    operation.ToolCall,
-    operation.ToolCallResponse,
-    operation.Blob,
-    operation.File,
-    operation.Uri,
-    operation.ServerToolCall,
-    operation.ServerToolCallResponse,
-    operation.Compaction,
-    operation.Message,
-    operation.Tool,
-    operation.Prompt,
+    content.Text,
+    content.Reasoning,
+    content.ToolCall,
+    content.ToolCallResponse,
+    content.Blob,
+    content.File,
+    content.Uri,
+    content.ServerToolCall,
+    content.ServerToolCallResponse,
+    content.Compaction,
+    content.Message,
+    content.Tool,
+    content.Prompt,
 )
 RECORDS: tuple[type, ...] = (
     *CONTENT,

@@ -22,20 +22,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import otel_genai
-from otel_genai.operation import (
-    Failure,
-    Message,
-    Operation,
-    Phase,
-    Prompt,
-    Request,
-    Response,
-    Side,
-    Text,
-    Timing,
-    Tool,
-    Usage,
-)
+from otel_genai.content import Message, Prompt, Text, Tool
+from otel_genai.operation import Failure, Operation, Phase, Request, Response, Side, Timing, Usage
 from otel_genai.recording import recorder
 from otel_genai.recording.file import encode as written
 from otel_genai.recording.file import locking

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from otel_genai.content import Message, Prompt, Text
 from otel_genai.endpoint.endpoint import Arguments, Endpoint
-from otel_genai.operation import Failure, Message, Prompt, Request, Response, Text, Usage
+from otel_genai.operation import Failure, Request, Response, Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence

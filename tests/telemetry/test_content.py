@@ -11,22 +11,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import otel_genai
-from otel_genai.operation import (
-    Blob,
-    Failure,
-    File,
-    Message,
-    Operation,
-    Prompt,
-    Reasoning,
-    Request,
-    Response,
-    Text,
-    Timing,
-    ToolCall,
-    ToolCallResponse,
-    Uri,
-)
+from otel_genai.content import Blob, File, Message, Prompt, Reasoning, Text, ToolCall, ToolCallResponse, Uri
+from otel_genai.operation import Failure, Operation, Request, Response, Timing
 from otel_genai.telemetry import content
 from tests.support.openai.clients import CAPTURE, USER, client
 from tests.support.openai.scripted_server import HELLO, Answer, completion, scripted

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
-    from otel_genai.operation import Failure, Prompt, Request, Response, Timing
+    from otel_genai.content import Prompt
+    from otel_genai.operation import Failure, Request, Response, Timing
 
 
 class Arguments(NamedTuple):
@@ -127,7 +128,7 @@ def _unread(result: Any, content: bool) -> Response:  # noqa: ARG001
 
 
 def _nothing(arguments: Arguments) -> Prompt:  # noqa: ARG001
-    from otel_genai.operation import Prompt
+    from otel_genai.content import Prompt
 
     return Prompt()
 

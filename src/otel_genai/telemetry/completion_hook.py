@@ -11,7 +11,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from otel_genai.operation import (
+from otel_genai.content import (
     Blob,
     Compaction,
     File,
@@ -26,7 +26,8 @@ from otel_genai.operation import (
 )
 
 if TYPE_CHECKING:
-    from otel_genai.operation import Message, Operation, Part
+    from otel_genai.content import Message, Part
+    from otel_genai.operation import Operation
 
 _logger = logging.getLogger("otel_genai")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.operation import (
+from otel_genai.content import (
     Blob,
     Compaction,
     Reasoning,
@@ -23,7 +23,8 @@ from otel_genai.operation import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel_genai.operation import Message, Operation, Part
+    from otel_genai.content import Message, Part
+    from otel_genai.operation import Operation
 
     Edit = Callable[[str], str]
 

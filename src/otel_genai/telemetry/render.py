@@ -6,28 +6,27 @@ from itertools import pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.operation import (
+from otel_genai.content import (
     Blob,
     Compaction,
     File,
     Reasoning,
-    Request,
-    Response,
     ServerToolCall,
     ServerToolCallResponse,
-    Side,
     Text,
     ToolCall,
     ToolCallResponse,
     Uri,
 )
+from otel_genai.operation import Request, Response, Side
 from otel_genai.semconv import gen_ai, general, openai, otel_genai
 from otel_genai.semconv.metrics import Measure
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
 
-    from otel_genai.operation import Message, Operation, Part, Timing, Usage
+    from otel_genai.content import Message, Part
+    from otel_genai.operation import Operation, Timing, Usage
 
 Attributes = dict[str, Any]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_genai.content import Message, Prompt, Text
 from otel_genai.endpoint.endpoint import Endpoint, Fold
 from otel_genai.instrumentors.openai.messages import said
 from otel_genai.instrumentors.openai.request import body, failure, field, number, text, unparsed
 from otel_genai.instrumentors.openai.server import OPENAI, server
 from otel_genai.instrumentors.openai.usage import media_usage
-from otel_genai.operation import Message, Prompt, Request, Response, Text
+from otel_genai.operation import Request, Response
 from otel_genai.semconv import gen_ai
 
 if TYPE_CHECKING:

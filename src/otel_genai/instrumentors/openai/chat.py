@@ -6,6 +6,7 @@ from array import array
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_genai.content import Prompt
 from otel_genai.endpoint.endpoint import Endpoint, Fold
 from otel_genai.instrumentors.openai.messages import AnswerFold, answer, tools, turns
 from otel_genai.instrumentors.openai.request import (
@@ -27,7 +28,7 @@ from otel_genai.instrumentors.openai.request import (
 )
 from otel_genai.instrumentors.openai.server import OPENAI, server
 from otel_genai.instrumentors.openai.usage import chat_usage
-from otel_genai.operation import Prompt, Request, Response
+from otel_genai.operation import Request, Response
 from otel_genai.semconv import gen_ai
 
 if TYPE_CHECKING:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_genai.content import Prompt
 from otel_genai.endpoint.endpoint import Endpoint
 from otel_genai.instrumentors.openai.chat import COMPLETION_PARAMETERS, ChatFold, chat_response
 from otel_genai.instrumentors.openai.messages import said
 from otel_genai.instrumentors.openai.request import body, failure, field, integer, listed, parameters, text, unparsed
 from otel_genai.instrumentors.openai.server import OPENAI, server
-from otel_genai.operation import Prompt, Request
+from otel_genai.operation import Request
 from otel_genai.semconv import gen_ai
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_genai.content import Blob, File, Message, Reasoning, Text, Tool, ToolCall, ToolCallResponse, Uri
 from otel_genai.instrumentors.openai.request import field, integer, listed, text, texts
-from otel_genai.operation import Blob, File, Message, Reasoning, Text, Tool, ToolCall, ToolCallResponse, Uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_genai.operation import Part
+    from otel_genai.content import Part
 
 # The client's reasons → the conventions' for messages, where they differ.
 _FINISH_REASONS: Final = {"tool_calls": "tool_call", "function_call": "tool_call"}

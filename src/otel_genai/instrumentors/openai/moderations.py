@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_genai.content import Blob, Message, Prompt
 from otel_genai.endpoint.endpoint import Endpoint
 from otel_genai.instrumentors.openai.messages import said, turns
 from otel_genai.instrumentors.openai.request import body, failure, field, listed, text, unparsed
 from otel_genai.instrumentors.openai.server import OPENAI, server
-from otel_genai.operation import Blob, Message, Prompt, Request, Response
+from otel_genai.operation import Request, Response
 from otel_genai.semconv import gen_ai
 
 if TYPE_CHECKING:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.instrumentors.openai.messages import inline, parsed
-from otel_genai.instrumentors.openai.request import field, listed, text
-from otel_genai.operation import (
+from otel_genai.content import (
     Blob,
     Compaction,
     File,
@@ -21,11 +19,13 @@ from otel_genai.operation import (
     ToolCallResponse,
     Uri,
 )
+from otel_genai.instrumentors.openai.messages import inline, parsed
+from otel_genai.instrumentors.openai.request import field, listed, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from otel_genai.operation import Part
+    from otel_genai.content import Part
 
 # What the model asks the application to run, as against the tools that the server runs by itself.
 _CALLS: Final = frozenset(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_genai.content import Message, Prompt, Text
 from otel_genai.endpoint.endpoint import Endpoint, Fold
 from otel_genai.instrumentors.openai.messages import finish_reason_of
 from otel_genai.instrumentors.openai.request import (
@@ -32,7 +33,7 @@ from otel_genai.instrumentors.openai.response_items import (
 )
 from otel_genai.instrumentors.openai.server import OPENAI, server
 from otel_genai.instrumentors.openai.usage import response_usage
-from otel_genai.operation import Message, Prompt, Request, Response, Text
+from otel_genai.operation import Request, Response
 from otel_genai.semconv import gen_ai
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from otel_genai.content import Message, Prompt, Text
 from otel_genai.endpoint.endpoint import Endpoint, SteppedRequestState
-from otel_genai.operation import Failure, Message, Phase, Prompt, Request, Response, Side, Text, Usage
+from otel_genai.operation import Failure, Phase, Request, Response, Side, Usage
 from otel_genai.semconv import gen_ai, otel_genai
 
 if TYPE_CHECKING:

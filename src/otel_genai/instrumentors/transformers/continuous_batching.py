@@ -8,11 +8,12 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_genai.content import Message, Prompt, Text
 from otel_genai.endpoint.endpoint import Arguments, Endpoint, RequestState
 from otel_genai.instrumentors.transformers.decoding import tokenizer_of
 from otel_genai.instrumentors.transformers.generate import ERROR, LENGTH, STOP, generate_failure
 from otel_genai.instrumentors.transformers.model_name import model_name
-from otel_genai.operation import Failure, Message, Phase, Prompt, Request, Response, Side, Text, Usage
+from otel_genai.operation import Failure, Phase, Request, Response, Side, Usage
 from otel_genai.semconv import gen_ai, general, otel_genai
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ import re
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_genai.content import Message, Prompt, Text
 from otel_genai.endpoint.endpoint import Arguments, Endpoint, StreamerFold
 from otel_genai.instrumentors.transformers.generation import POSITIONS, Generation
 from otel_genai.instrumentors.transformers.model_name import model_name
-from otel_genai.operation import Failure, Message, Prompt, Request, Response, Side, Text, Usage
+from otel_genai.operation import Failure, Request, Response, Side, Usage
 from otel_genai.semconv import gen_ai, otel_genai
 
 if TYPE_CHECKING:

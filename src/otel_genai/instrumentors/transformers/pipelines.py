@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_genai.content import Message, Prompt, Text
 from otel_genai.endpoint.endpoint import Arguments, Endpoint, StreamerFold
 from otel_genai.instrumentors.transformers import decoding
 from otel_genai.instrumentors.transformers.generate import generate_failure
 from otel_genai.instrumentors.transformers.model_name import model_name
-from otel_genai.operation import Message, Prompt, Request, Response, Side, Text
+from otel_genai.operation import Request, Response, Side
 from otel_genai.semconv import gen_ai, otel_genai
 
 if TYPE_CHECKING:

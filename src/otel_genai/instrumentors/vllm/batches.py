@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_genai.content import Message, Text
 from otel_genai.endpoint.endpoint import Endpoint, Fold
 from otel_genai.instrumentors.vllm.model_name import model_name
 from otel_genai.instrumentors.vllm.request import DEFAULT, client_id, engine_failure, sampled
-from otel_genai.operation import Message, Request, Response, Side, Text, Usage
+from otel_genai.operation import Request, Response, Side, Usage
 from otel_genai.semconv import gen_ai, otel_genai
 
 if TYPE_CHECKING:

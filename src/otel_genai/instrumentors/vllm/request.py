@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from otel_genai.content import Message, Prompt, Text
 from otel_genai.instrumentors.vllm.model_name import model_name
-from otel_genai.operation import Failure, Message, Prompt, Request, Side, Text
+from otel_genai.operation import Failure, Request, Side
 from otel_genai.semconv import gen_ai, otel_genai
 
 if TYPE_CHECKING:

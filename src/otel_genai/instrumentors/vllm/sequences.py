@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from otel_genai.content import Message, Text
 from otel_genai.endpoint.endpoint import Endpoint, SteppedRequestState
 from otel_genai.instrumentors.vllm.request import (
     DEFAULT,
@@ -18,7 +19,7 @@ from otel_genai.instrumentors.vllm.request import (
     engine_request,
     given,
 )
-from otel_genai.operation import Failure, Message, Phase, Response, Text, Usage
+from otel_genai.operation import Failure, Phase, Response, Usage
 from otel_genai.semconv import gen_ai, general, otel_genai
 
 if TYPE_CHECKING:
