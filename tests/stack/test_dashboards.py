@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stack
 
 DASHBOARDS = loaded()
-UNMODELLED = {"definition", "titleFormat", "textFormat", "useValueForTime", "tooltip"}
-"""The editor's copy of a query, what only annotations of Prometheus have, and a heatmap's tooltip of later versions."""
+UNMODELLED = {"titleFormat", "textFormat"}
+"""Fields of Prometheus' annotations that Grafana's models do not have."""
 
 
 @pytest.fixture(params=DASHBOARDS)

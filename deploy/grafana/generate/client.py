@@ -51,7 +51,7 @@ CLIENT = Dashboard(
                     title="Failed calls",
                     description="Share of the calls of the last five minutes that ended in an error. What the caller stopped is none.",
                     unit="percentunit",
-                    highest=1,
+                    maximum=1,
                     threshold=0.05,
                     queries=(
                         Query(

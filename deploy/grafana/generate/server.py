@@ -44,7 +44,7 @@ SERVER = Dashboard(
                     title="KV cache utilization",
                     description="Share of the cache's blocks that are in use. Full, requests wait or are preempted.",
                     unit="percentunit",
-                    highest=1,
+                    maximum=1,
                     threshold=0.8,
                     queries=(Query(f"max by (instance) (vllm:kv_cache_usage_perc{{{SELECTED}}})", "{{instance}}"),),
                 ),
@@ -58,7 +58,7 @@ SERVER = Dashboard(
                     title="Prefix cache hits",
                     description="Share of prompt tokens that need not be computed, because a request before began with the same.",
                     unit="percentunit",
-                    highest=1,
+                    maximum=1,
                     queries=(
                         Query(
                             f"{rate('vllm:prefix_cache_hits_total', SELECTED, 'instance')}"
