@@ -107,4 +107,4 @@ def test_dots_on_charts_lead_to_traces() -> None:
         for panel in panels(board)
         if any(target["exemplar"] for target in panel["targets"])
     }
-    assert dotted >= {"Time to first chunk", "Time to first token, traced", "Duration"}
+    assert dotted >= {"Time to first chunk", "Time to first token, OpenTelemetry", "Duration"}
