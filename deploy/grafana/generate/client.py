@@ -49,7 +49,7 @@ CLIENT = Dashboard(
                 ),
                 Panel(
                     title="Failed calls",
-                    description="Share of the calls of the last five minutes that ended in an error. A call that its caller stopped is not an error.",
+                    description="Share of the calls that ended in an error, over five minutes. A call that its caller stopped is no error.",
                     unit="percentunit",
                     maximum=1,
                     threshold=0.05,

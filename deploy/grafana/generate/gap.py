@@ -20,7 +20,7 @@ SERVED = 'model_name=~"$model"'
 GAP = Dashboard(
     uid="genai-gap",
     title="GenAI client against server",
-    description="The same requests, measured at the client and at the server. The difference is network, gateway, and the client's own process.",
+    description="The same requests at client and server. The difference is network, gateway, and the client's own process.",
     variables=(Variable("model", "Model", "vllm:num_requests_running", "model_name"),),
     rows=(
         Row(
@@ -68,7 +68,7 @@ GAP = Dashboard(
                 ),
                 Panel(
                     title="Requests",
-                    description="More at the servers: retries, or clients without telemetry. More at the clients: calls that do not reach a server.",
+                    description="More at the servers: retries, or clients without telemetry. More at the clients: calls do not arrive.",
                     unit="reqps",
                     queries=(
                         Query(rate(f"{CLIENT_DURATION}_count", CALLED), "client"),
@@ -86,7 +86,7 @@ GAP = Dashboard(
                 ),
                 Panel(
                     title="Inter-token latency",
-                    description="p95, between chunks at the client and between tokens at the server. Lines that diverge: something in between buffers the stream.",
+                    description="p95 of chunks at the client and tokens at the server. If the lines diverge, a part buffers the stream.",
                     unit="s",
                     queries=(
                         Query(quantile(0.95, CLIENT_CHUNK, CALLED), "client, chunk"),

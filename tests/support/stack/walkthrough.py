@@ -1,6 +1,6 @@
 """The run that docs/debugging.md tells of: its figures on the terminal, its pictures in docs/images.
 
-`PYTHONPATH=tests python -m stack.walkthrough` takes ten minutes. Programs, variables, load, profile, scrapes and rules are those of
+`python -m tests.support.stack.walkthrough` takes ten minutes. Programs, variables, load, profile, scrapes and rules are those of
 docker-compose.yaml, at their own pace; what stands in for containers is what the stack's tests use.
 """
 
@@ -19,15 +19,15 @@ from urllib.parse import urlencode
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from tests.stack.compose import command, environment, scraped
-from tests.stack.programs import ROOT, answers, await_that, free_port, program, running
-from tests.stack.prometheus import Prometheus, prometheus
-from tests.stack.rotel import rotel
-from tests.stack.stack import SIMULATORS, metrics_at, nginx
 from tests.support.browser.chat_app import opened, say, wait_until_answered
 from tests.support.browser.chromium import page
 from tests.support.otlp.receiver import receiver
 from tests.support.processes import ENVIRONMENT
+from tests.support.stack.compose import command, environment, scraped
+from tests.support.stack.programs import ROOT, answers, await_that, free_port, program, running
+from tests.support.stack.prometheus import Prometheus, prometheus
+from tests.support.stack.rotel import rotel
+from tests.support.stack.stack import SIMULATORS, metrics_at, nginx
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
