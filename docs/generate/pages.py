@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from docs.generate import api
 from docs.generate.attributes import attributes, attributes_by_surface
 from docs.generate.events import events
 from docs.generate.metrics import buckets, call_metrics, engine_metrics, schemas, server_metrics
@@ -37,6 +38,12 @@ TABLES: Final[Mapping[str, Callable[[], Iterator[str]]]] = {
     "providers": providers,
     "settings": settings,
     "arguments": arguments,
+    "public modules": api.modules,
+    "functions": partial(api.functions, "otel_genai"),
+    "records": api.records,
+    "content records": api.content_records,
+    "instrumentors": api.instrumentors,
+    "simulator": partial(api.functions, "otel_genai.simulator"),
 }
 
 _PLACE: Final = re.compile(r"(<!-- table: (?P<name>[^>]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -44,4 +51,9 @@ _PLACE: Final = re.compile(r"(<!-- table: (?P<name>[^>]+) -->\n).*?(<!-- end -->
 
 def with_tables(page: str) -> str:
     """The page, its tables generated again."""
-    return _PLACE.sub(lambda place: "\n".join((place[1], *TABLES[place["name"]](), "", place[3])), page)
+
+    def generated(place: re.Match[str]) -> str:
+        lines = "\n".join(TABLES[place["name"]]()).strip("\n")
+        return f"{place[1]}\n{lines}\n\n{place[3]}"
+
+    return _PLACE.sub(generated, page)
