@@ -126,8 +126,8 @@ format: $(VENV)/dev ## Format and apply lint's own fixes
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
 
-docs: $(VENV)/dev ## Make the tables of docs/ anew out of the code
-	$(VENV)/bin/python -m tests.support.documentation
+docs: $(VENV)/dev ## Generate the tables of docs/ from the code
+	$(VENV)/bin/python -m docs.generate
 
 dashboards: $(STACK)/ready ## Write Grafana's dashboards anew out of deploy/grafana/generate
 	$(STACK)/bin/python -B deploy/grafana/generate
