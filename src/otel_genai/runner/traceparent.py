@@ -42,10 +42,11 @@ def follow(headers: Mapping[str, str]) -> None:
     inherited = propagate.extract(headers)
     if not inherited:
         return
-    # Private (opentelemetry-api 1.41 to 1.45): a context that is attached by the public function is that of one thread.
+    # Private (opentelemetry-api 1.41 to 1.45). The public `attach` is no way back: its context is that of one thread, and of all
+    # requests that this thread serves.
     runtime_context = getattr(context, "_RUNTIME_CONTEXT", None)
     if runtime_context is None:
-        _logger.debug("TRACEPARENT is ignored: the API has no _RUNTIME_CONTEXT.")
+        _logger.debug("TRACEPARENT is ignored: unknown to the API: opentelemetry.context._RUNTIME_CONTEXT")
         return
     cast("Any", context)._RUNTIME_CONTEXT = _RootedContext(runtime_context, inherited)
 

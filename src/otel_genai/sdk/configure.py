@@ -60,7 +60,7 @@ def configure(service_name: str, *, child: bool = False) -> tuple[FlushableProvi
 
 def _sdk_configurator() -> Any:
     try:
-        # Private, and documented for distributions to build on: no public function reads all variables.
+        # Private (opentelemetry-sdk 1.41 to 1.45), and the class that distributions extend: no public function reads all variables.
         from opentelemetry.sdk._configuration import _OTelSDKConfigurator
     except ImportError:
         from otel_genai.sdk.fallback_configurator import FallbackConfigurator

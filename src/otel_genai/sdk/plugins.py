@@ -9,10 +9,11 @@ from opentelemetry.instrumentation.environment_variables import OTEL_PYTHON_DIST
 from otel_genai.sdk.environment import CannotConfigureError, setting
 
 try:
-    # The SDK reads entry points through this cache. A second scan of all installed packages would double the time.
+    # Private (opentelemetry-api 1.41 to 1.45): the cache through which the SDK reads entry points. A second scan of all installed
+    # packages would double the time.
     from opentelemetry.util._importlib_metadata import entry_points
 except ImportError:
-    from importlib.metadata import entry_points
+    from importlib.metadata import entry_points  # type: ignore[assignment]  # overloaded for older callers
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -7,24 +7,22 @@ Tracers and loggers of the runner's providers look the global provider up on eve
 from __future__ import annotations
 
 import logging
+import sys
 import threading
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry import _logs, trace
-from opentelemetry._logs import _internal as logs_api
-from opentelemetry.metrics import _internal as metrics_api
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _SET_ONCE: Final = (
-    (trace, "_TRACER_PROVIDER_SET_ONCE"),
-    (metrics_api, "_METER_PROVIDER_SET_ONCE"),
-    (logs_api, "_LOGGER_PROVIDER_SET_ONCE"),
+    ("opentelemetry.trace", "_TRACER_PROVIDER_SET_ONCE"),
+    ("opentelemetry.metrics._internal", "_METER_PROVIDER_SET_ONCE"),
+    ("opentelemetry._logs._internal", "_LOGGER_PROVIDER_SET_ONCE"),
 )
 """Private names of opentelemetry-api (1.41 to 1.45): no public function sets a global provider a second time."""
-_PROXIES: Final = ((trace.ProxyTracer, "_tracer"), (logs_api.ProxyLogger, "_logger"))
-"""Properties of the API's proxies that return the tracer or logger behind them."""
 
 _logger = logging.getLogger("otel_genai")
 
@@ -34,19 +32,26 @@ def allow_replacement(on_replaced: Callable[[], None]) -> None:
 
     A version of the API without the private names keeps the runner's providers, and warns a program that sets others.
     """
-    if missing := [name for owner, name in (*_SET_ONCE, *_PROXIES) if not hasattr(owner, name)]:
-        _logger.debug("Providers of the program's own cannot replace the runner's: the API has no %s.", missing)
+    if unknown := [f"{module}.{name}" for module, name in _SET_ONCE if not hasattr(sys.modules.get(module), name)]:
+        _logger.debug("The program cannot replace the runner's providers: unknown to the API: %s", ", ".join(unknown))
         return
     for module, name in _SET_ONCE:
-        setattr(module, name, _SetOnce(on_replaced))
+        setattr(sys.modules[module], name, _SetOnce(on_replaced))
     tracers, loggers = trace.get_tracer_provider(), _logs.get_logger_provider()
     get_tracer, get_logger = tracers.get_tracer, loggers.get_logger
-    cast("Any", tracers).get_tracer = lambda *scope, **more: _Tracer(
-        tracers, get_tracer(*scope, **more), *scope, **more
-    )
-    cast("Any", loggers).get_logger = lambda *scope, **more: _Logger(
-        loggers, get_logger(*scope, **more), *scope, **more
-    )
+
+    def tracer(*scope: Any, **more: Any) -> Any:
+        before = get_tracer(*scope, **more)
+        after = cache(lambda: trace.get_tracer_provider().get_tracer(*scope, **more))
+        return _Tracer(lambda: before if trace.get_tracer_provider() is tracers else after())
+
+    def logger(*scope: Any, **more: Any) -> Any:
+        before = get_logger(*scope, **more)
+        after = cache(lambda: _logs.get_logger_provider().get_logger(*scope, **more))
+        return _Logger(lambda: before if _logs.get_logger_provider() is loggers else after())
+
+    cast("Any", tracers).get_tracer = tracer
+    cast("Any", loggers).get_logger = logger
 
 
 class _SetOnce:
@@ -68,31 +73,27 @@ class _SetOnce:
         return True
 
 
-class _Tracer(trace.ProxyTracer):
-    """The runner's tracer while the runner's provider is the global one, then the program's."""
+def _class_of_current(api: type) -> Callable[[Callable[[], object]], Any]:
+    """Return a subclass of a class of the API. Each of its objects passes all calls to the object that a function returns.
 
-    def __init__(self, provider: trace.TracerProvider, tracer: trace.Tracer, *scope: Any, **more: Any) -> None:
-        super().__init__(*scope, **more)
-        self._own_provider = provider
-        self._own_tracer = tracer
+    The methods are looked up, because minor versions of the API add abstract ones, such as `Logger.enabled`.
+    """
 
-    @property
-    def _tracer(self) -> trace.Tracer:
-        return self._own_tracer if trace.get_tracer_provider() is self._own_provider else super()._tracer
+    def __init__(self: Any, current: Callable[[], object]) -> None:  # noqa: N807
+        self._current = current
 
-    def __getattr__(self, name: str) -> Any:
-        # The SDK's tracers have attributes that the API's do not have, and some libraries read them.
-        return getattr(self._tracer, name)
+    def __getattr__(self: Any, name: str) -> Any:  # noqa: N807
+        # The SDK's objects have attributes that the API's do not have, and some libraries read them.
+        return getattr(self._current(), name)
+
+    def method(name: str) -> Callable[..., Any]:
+        return lambda self, *args, **kwargs: getattr(self._current(), name)(*args, **kwargs)
+
+    methods = {name: method(name) for name in dir(api) if not name.startswith("_")}
+    return type(
+        api.__name__, (api,), {"__module__": __name__, "__init__": __init__, "__getattr__": __getattr__, **methods}
+    )
 
 
-class _Logger(logs_api.ProxyLogger):
-    """The runner's logger while the runner's provider is the global one, then the program's."""
-
-    def __init__(self, provider: _logs.LoggerProvider, logger: _logs.Logger, *scope: Any, **more: Any) -> None:
-        super().__init__(*scope, **more)
-        self._own_provider = provider
-        self._own_logger = logger
-
-    @property
-    def _logger(self) -> _logs.Logger:
-        return self._own_logger if _logs.get_logger_provider() is self._own_provider else super()._logger
+_Tracer = _class_of_current(trace.Tracer)
+_Logger = _class_of_current(_logs.Logger)

@@ -26,7 +26,7 @@ _ZIP_SIGNATURE: Final = b"PK\5\6"
 _ZIP_RECORD_SIZE: Final = 65_557
 """The greatest size of that record, in bytes."""
 _LONG_SHEBANG: Final = "'''exec' "
-"""The beginning of the second line where the first would be too long for the kernel (distlib 0.3 scripts.py)."""
+"""The beginning of the second line where the first would be too long for the kernel (distlib 0.4 scripts.py)."""
 
 
 def resolve(name: str, args: tuple[str, ...] = ()) -> Target:
