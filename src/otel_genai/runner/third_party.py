@@ -85,8 +85,8 @@ def _conflict(entry: EntryPoint) -> str | None:
     conflict = get_dist_dependency_conflicts(entry.dist) if entry.dist else None
     if conflict is None:
         return None
-    required = conflict.required or " or ".join(conflict.required_any or ())
-    found = conflict.found or ", ".join(conflict.found_any or ())
-    # The marker repeats that the requirement is one of the extra `instruments`.
-    needed = required.partition(";")[0].strip()
+    required = conflict.required or " or ".join(map(str, conflict.required_any or ()))
+    found = conflict.found or ", ".join(map(str, conflict.found_any or ()))
+    # The marker says that the requirement is one of the extra `instruments`. Some requirements are not `str` but `Requirement`.
+    needed = str(required).partition(";")[0].strip()
     return f"it needs {needed}, " + (f"and {found} is installed" if found else "which is not installed")
