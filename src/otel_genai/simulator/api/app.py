@@ -23,7 +23,7 @@ from otel_genai.simulator.api.chat.tool_calls import FunctionCall, function_call
 from otel_genai.simulator.api.completions import Completion
 from otel_genai.simulator.api.embeddings import Embeddings
 from otel_genai.simulator.api.errors import ApiError
-from otel_genai.simulator.api.prometheus import CONTENT_TYPE, exposition
+from otel_genai.simulator.api.prometheus import CONTENT_TYPE, exposition, registry_of
 from otel_genai.simulator.api.responses.request import responses_request
 from otel_genai.simulator.api.responses.response import ResponsesAnswer
 from otel_genai.simulator.api.sse import json_response, streamed, whole
@@ -93,14 +93,14 @@ class _Api:
             model: {"id": model, "object": "model", "created": created, "owned_by": "otel-genai"}
             for model in served.models
         }
+        self._registry = registry_of(served.statistics, model=served.models[0])
 
     async def health(self, _: Request) -> Response:
         self._loaded()
         return json_response({"status": "ok"})
 
     async def metrics(self, _: Request) -> Response:
-        text = exposition(self._served.statistics, model=self._served.models[0])
-        return Response(text, headers={"content-type": CONTENT_TYPE})
+        return Response(exposition(self._registry), headers={"content-type": CONTENT_TYPE})
 
     async def faults(self, request: Request) -> Response:
         faults = self._served.faults
