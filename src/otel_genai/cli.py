@@ -179,7 +179,7 @@ def _run_options(chosen: argparse.Namespace) -> Options:
 
 
 def _simulate(parser: _Parser, arguments: list[str]) -> int:
-    from otel_genai.simulator.serve import add_arguments, simulate
+    from otel_genai.simulator.command import add_arguments, simulate
 
     add_arguments(parser)
     chosen = parser.parse_args(arguments)

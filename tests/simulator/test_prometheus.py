@@ -12,10 +12,10 @@ import pytest
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
+from otel_genai.simulator import serve
 from otel_genai.simulator.api.prometheus import exposition, registry_of
 from otel_genai.simulator.engine.profile import Profile
 from otel_genai.simulator.engine.statistics import Histogram, Statistics
-from otel_genai.simulator.serve import serve
 from tests.support.simulator.calls import HELLO, send
 
 if TYPE_CHECKING:

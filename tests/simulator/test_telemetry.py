@@ -14,8 +14,8 @@ import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 
 from otel_genai.instrumentors.simulator.instrumentor import SimulatorInstrumentor
+from otel_genai.simulator import serve
 from otel_genai.simulator.engine.profile import Profile
-from otel_genai.simulator.serve import serve
 from tests.support.providers import Recorded, attribute
 from tests.support.simulator.calls import HELLO, post, send
 
