@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from otel_genai.simulator.serve import serve
+from otel_genai.simulator import serve
 from tests.support.browser.chat_app import chat_app, note, opened, say, wait_until_answered
 from tests.support.browser.chromium import Page, page
 from tests.support.openai.scripted_server import CUT, HELLO, Answer, ScriptedServer, chunk, delta, scripted
