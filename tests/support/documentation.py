@@ -498,7 +498,7 @@ def _providers() -> Iterator[str]:
 def _settings() -> Iterator[str]:
     return _table(
         ("Variable", "Values", "Default", "Meaning"),
-        ((f"`{row.variable}`", row.values, row.default, row.meaning) for row in SETTINGS),
+        ((f"`{row.variable}`", row.values, row.shown_default, row.meaning) for row in SETTINGS),
     )
 
 
