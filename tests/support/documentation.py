@@ -197,11 +197,11 @@ _RESOURCE: Final = _Resource()
 
 
 def _whole(surface: Surface, call: Call) -> None:
-    call.settle(_received(surface.answer))
+    call.return_value(_received(surface.answer))
 
 
 def _streamed(surface: Surface, call: Call) -> None:
-    for _ in call.settle(map(_received, surface.events)):
+    for _ in call.return_value(map(_received, surface.events)):
         pass
 
 
