@@ -29,11 +29,10 @@ sys.exit(main(["run", "--no-summary", "app.py"]))
 """
 HIDE_CONFIGURATOR = "sys.modules['opentelemetry.sdk._configuration'] = None"
 HIDE_CACHE = """\
-# OpenTelemetry's own packages need it later.
-cache = sys.modules["opentelemetry.util._importlib_metadata"]
 sys.modules["opentelemetry.util._importlib_metadata"] = None
 import otel_genai.sdk.plugins
-sys.modules["opentelemetry.util._importlib_metadata"] = cache
+# OpenTelemetry's own packages need it.
+del sys.modules["opentelemetry.util._importlib_metadata"]
 """
 
 
