@@ -94,6 +94,7 @@ def test_the_error_of_an_unknown_command_lists_the_known_ones(capsys: pytest.Cap
         ("rich", ["run", "app.py"], "run"),
         ("starlette", ["simulate"], "simulator"),
         ("uvicorn", ["simulate"], "simulator"),
+        ("prometheus_client", ["simulate"], "simulator"),
     ],
 )
 def test_the_error_of_a_missing_package_names_the_extra(

@@ -193,7 +193,7 @@ def _run_options(values: argparse.Namespace) -> Options:
 
 
 def _simulate(parser: _Parser, arguments: list[str]) -> int:
-    from otel_genai.simulator.serve import add_arguments, simulate
+    from otel_genai.simulator.command import add_arguments, simulate
 
     add_arguments(parser)
     values = parser.parse_args(arguments)
