@@ -275,7 +275,7 @@ def test_it_sends_nothing_unasked() -> None:
 def test_an_exporter_that_is_not_there_is_one_line_and_status_2() -> None:
     done = simulated(environment={"OTEL_TRACES_EXPORTER": "pigeon"})
     assert done.returncode == 2
-    assert done.stderr.startswith("otel-genai simulate: no traces exporter named 'pigeon' is installed (there are: ")
+    assert done.stderr.startswith("otel-genai simulate: no traces exporter named 'pigeon' is installed (installed: ")
     assert done.stderr.count("\n") == 1
 
 
