@@ -82,7 +82,9 @@ def test_a_request_is_a_server_span_within_its_callers_trace(watched: Recorded, 
     }
 
 
-def test_phases_fill_the_time_from_arrival_to_the_last_token(watched: Recorded, operations: list[Operation]) -> None:
+def test_phases_fill_the_time_from_the_request_to_the_last_token(
+    watched: Recorded, operations: list[Operation]
+) -> None:
     with serve(models=["sim-8b"], profile=FAST) as url:
         post(url, model="sim-8b", messages=HELLO)
     watched.spans(1)
@@ -104,7 +106,7 @@ def test_phases_fill_the_time_from_arrival_to_the_last_token(watched: Recorded, 
         ("/v1/embeddings", {"input": ["a", "b c"]}, "embeddings sim-8b", (3, None)),
     ],
 )
-def test_every_endpoint_is_told_by_what_it_does(
+def test_every_endpoint_has_its_operation_name_and_tokens(
     watched: Recorded, path: str, fields: dict[str, Any], name: str, tokens: tuple[int, int | None]
 ) -> None:
     with serve(models=["sim-8b"], profile=FAST) as url:
@@ -115,7 +117,7 @@ def test_every_endpoint_is_told_by_what_it_does(
     assert (found["gen_ai.usage.input_tokens"], found.get("gen_ai.usage.output_tokens")) == tokens
 
 
-def test_what_came_out_of_the_cache_is_told(watched: Recorded) -> None:
+def test_cached_tokens_are_reported(watched: Recorded) -> None:
     long: Any = [{"role": "user", "content": "word " * 50}]
     # The second choice finds in the cache what the first has put there, which is nobody's gain.
     one_at_a_time = dataclasses.replace(FAST, max_sequences=1)
@@ -136,7 +138,7 @@ def test_what_came_out_of_the_cache_is_told(watched: Recorded) -> None:
         ({"error_rate": 1.0}, {}, "500"),
     ],
 )
-def test_a_request_that_is_refused_is_a_server_span_that_failed(
+def test_a_refused_request_is_a_failed_server_span(
     watched: Recorded, faults: dict[str, float | None], fields: dict[str, Any], status: str
 ) -> None:
     with serve(models=["sim-8b"], profile=FAST, faults=faults) as url:
@@ -149,7 +151,7 @@ def test_a_request_that_is_refused_is_a_server_span_that_failed(
 
 
 @pytest.mark.parametrize("engine", [{"profile": FAST}, {}])
-def test_a_client_that_leaves_is_no_error(watched: Recorded, engine: dict[str, Any]) -> None:
+def test_a_client_that_disconnects_is_no_error(watched: Recorded, engine: dict[str, Any]) -> None:
     with (
         serve(models=["sim-8b"], itl=3600, faults={"slow_decode": 1e6} if engine else None, **engine) as url,
         openai.OpenAI(base_url=url, api_key="unused", max_retries=0) as client,
@@ -163,7 +165,7 @@ def test_a_client_that_leaves_is_no_error(watched: Recorded, engine: dict[str, A
     assert attribute(span, "gen_ai.usage.output_tokens") == 1
 
 
-def test_the_metrics_are_the_servers_and_agree_with_its_own(watched: Recorded) -> None:
+def test_the_metrics_agree_with_those_of_prometheus(watched: Recorded) -> None:
     with serve(models=["sim-8b"], profile=FAST) as url:
         for _ in range(3):
             post(url, model="sim-8b", messages=HELLO, max_tokens=5)
@@ -191,7 +193,7 @@ def test_the_metrics_are_the_servers_and_agree_with_its_own(watched: Recorded) -
     }
 
 
-def test_content_is_told_only_if_asked_for(
+def test_content_is_reported_only_on_request(
     recorded: Recorded, watched: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serve(models=["sim-8b"], profile=FAST) as url:
@@ -245,7 +247,7 @@ def simulated(*before: str, environment: dict[str, str]) -> subprocess.Completed
 @pytest.mark.parametrize(
     ("before", "service"), [((), "otel-genai-simulator"), (("run", "--no-summary", "-m", "otel_genai"), "otel_genai")]
 )
-def test_it_sends_what_the_environment_asks_for(received: Received, before: tuple[str, ...], service: str) -> None:
+def test_the_environment_switches_export_on(received: Received, before: tuple[str, ...], service: str) -> None:
     done = simulated(*before, environment={"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint})
     assert (done.returncode, done.stderr) == (0, "")
     (span,) = received.spans
@@ -262,7 +264,7 @@ def test_it_sends_what_the_environment_asks_for(received: Received, before: tupl
     assert names == {service}
 
 
-def test_it_sends_nothing_unasked() -> None:
+def test_without_configuration_nothing_is_exported() -> None:
     code = (
         "import sys; from otel_genai.simulator import telemetry; telemetry.switch_on();"
         "print('opentelemetry.sdk' in sys.modules, 'otel_genai.instrumentors' in sys.modules)"
@@ -272,14 +274,14 @@ def test_it_sends_nothing_unasked() -> None:
     assert done.stdout == "False False\n"
 
 
-def test_an_exporter_that_is_not_there_is_one_line_and_status_2() -> None:
+def test_a_missing_exporter_is_one_line_and_status_2() -> None:
     done = simulated(environment={"OTEL_TRACES_EXPORTER": "pigeon"})
     assert done.returncode == 2
     assert done.stderr.startswith("otel-genai simulate: no traces exporter named 'pigeon' is installed (there are: ")
     assert done.stderr.count("\n") == 1
 
 
-def test_a_simulator_within_a_program_stays_silent(instrumented: Recorded) -> None:
+def test_a_simulator_in_process_reports_nothing(instrumented: Recorded) -> None:
     with serve(models=["sim-8b"]) as url:
         post(url, model="sim-8b", messages=HELLO)
     assert instrumented.spans(0) == []
