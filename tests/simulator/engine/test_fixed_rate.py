@@ -20,7 +20,7 @@ async def test_late_steps_do_not_delay_the_steps_after_them() -> None:
         slept.append(round(seconds, 3))
         now += seconds + 0.25
 
-    lifecycle = Lifecycle(Statistics(), model="sim-small")
+    lifecycle = Lifecycle(Statistics())
     engine = FixedRateEngine(lifecycle, ttft=2.0, itl=1.0, clock=lambda: now, sleep=sleep_too_long)
     inference = Inference(prompts=("hi",), sampling=Sampling(max_tokens=4))
     events = [(now, event) async for event in engine.generate(inference)]

@@ -15,7 +15,9 @@ from otel_genai.simulator.engine.statistics import Statistics
 from otel_genai.simulator.faults.faults import Faults
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from otel_genai.simulator.engine.lifecycle import EngineLoad, SequenceTimes, StepOutput, SubmittedRequest
 
 PROFILE = Profile(
     name="one second a step",
@@ -59,22 +61,27 @@ class VirtualTime:
 
 
 class Bench:
-    """An engine on virtual time, whose requests prescribe the number of tokens."""
+    """An engine on virtual time, and its observer. Requests prescribe the number of tokens."""
 
     def __init__(self, profile: Profile = PROFILE, faults: Mapping[str, float | None] | None = None) -> None:
         self.time = VirtualTime()
         self.faults = Faults(faults)
         self.statistics = Statistics()
-        lifecycle = Lifecycle(self.statistics, model="sim-8b")
-        self.engine = Engine(lifecycle, profile, self.faults, clock=self.time.clock, sleep=self.time.sleep)
         self.loads: list[tuple[int, int, float | None]] = []
-        stats = lifecycle.stats
+        lifecycle = Lifecycle(self.statistics, self)
+        self.engine = Engine(lifecycle, profile, self.faults, clock=self.time.clock, sleep=self.time.sleep)
 
-        def recorded(load: object) -> None:
-            stats(load)  # type: ignore[arg-type]
-            self.loads.append((load.running, load.waiting, load.kv_cache_utilization))  # type: ignore[attr-defined]
+    def submitted(self, request: SubmittedRequest, sequences: Sequence[SequenceTimes]) -> None:
+        pass
 
-        lifecycle.stats = recorded  # type: ignore[method-assign]
+    def step(self, outputs: Sequence[StepOutput]) -> None:
+        pass
+
+    def cancelled(self, sequences: Sequence[SequenceTimes]) -> None:
+        pass
+
+    def stats(self, load: EngineLoad) -> None:
+        self.loads.append((load.running, load.waiting, load.kv_cache_utilization))
 
     async def run(self, *requests: Awaitable[list[str]]) -> list[list[str]]:
         return await asyncio.wait_for(asyncio.gather(*requests), 10)
