@@ -20,9 +20,9 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
-from otel_genai.content import Message, Prompt, Text, Tool
 
 import otel_genai
+from otel_genai.content import Message, Prompt, Text, Tool
 from otel_genai.operation import Failure, Operation, Phase, Request, Response, Side, Timing, Usage
 from otel_genai.recording import recorder
 from otel_genai.recording.file import encode as written

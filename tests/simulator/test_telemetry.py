@@ -285,7 +285,7 @@ def test_without_configuration_nothing_is_exported() -> None:
 def test_a_missing_exporter_is_one_line_and_status_2() -> None:
     done = simulated(environment={"OTEL_TRACES_EXPORTER": "pigeon"})
     assert done.returncode == 2
-    assert done.stderr.startswith("otel-genai simulate: no traces exporter named 'pigeon' is installed (there are: ")
+    assert done.stderr.startswith("otel-genai simulate: no traces exporter named 'pigeon' is installed (installed: ")
     assert done.stderr.count("\n") == 1
 
 

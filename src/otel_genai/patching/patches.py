@@ -143,7 +143,7 @@ class Patches:
         if isinstance(row, AsgiAppRow):
             return asgi.instrument_app(row, self._telemetry())
         if isinstance(row, PhaseRow):
-            return phases.noting(row)
+            return phases.timing(row)
         if isinstance(row, LibrarySpansRow):
             return library_spans.driver(row)
         if isinstance(row, StartupRow):

@@ -13,11 +13,11 @@ import pytest
 from opentelemetry import context, trace
 
 from otel_genai.call import context as call_context
+from otel_genai.call.inbound import InboundRequest, with_inbound_request
 from otel_genai.guard import Guard
 from otel_genai.instrumentors.vllm.instrumentor import VllmInstrumentor
 from otel_genai.operation import Phase
 from otel_genai.server import cold_start
-from otel_genai.server.asgi import InboundRequest
 from tests.support.openai.clients import CAPTURE
 from tests.support.openai.expected_content import answered, content, said
 from tests.support.providers import attribute
@@ -421,7 +421,7 @@ def test_headers_that_lead_nowhere_are_no_parent(headers: dict[str, str], instru
 @pytest.mark.parametrize(("params", "operation"), [(DELTA, "chat"), (PoolingParams("embed"), "embeddings")])
 def test_a_request_that_arrived_over_http_is_served(params: Any, operation: str, instrumented: Recorded) -> None:
     engine = async_llm()
-    arrived = call_context.with_inbound_request(InboundRequest(operation, call_context.extracted(HEADERS)))
+    arrived = with_inbound_request(InboundRequest(operation, call_context.extracted(HEADERS)))
     with call_context.current(arrived):
         asyncio.run(engine.add_request("r1", "words", params))
     engine.tell(EngineCoreOutput("r1", [], FinishReason.STOP))
