@@ -94,6 +94,7 @@ def test_an_unknown_command_is_told_the_known_ones(capsys: pytest.CaptureFixture
         ("rich", ["run", "app.py"], "run"),
         ("starlette", ["simulate"], "simulator"),
         ("uvicorn", ["simulate"], "simulator"),
+        ("prometheus_client", ["simulate"], "simulator"),
     ],
 )
 def test_a_missing_extra_is_told_by_name(missing: str, arguments: list[str], extra: str, tmp_path: Path) -> None:

@@ -383,7 +383,7 @@ def test_another_sitecustomize_is_run_as_it_would_be(theirs: str, marker: dict[s
 
 
 @pytest.mark.parametrize(
-    "marker", ["openai", "openai {", "openai {}", 'openai {"others": 3}', "openai \N{SNOWMAN}"], ids=range(5)
+    "marker", ["openai", "openai {", "openai {}", 'openai {"third_party": 3}', "openai \N{SNOWMAN}"], ids=range(5)
 )
 def test_a_marker_that_cannot_be_read_is_ignored(marker: str, tmp_path: Path) -> None:
     assert python("import openai; print('fine')", cwd=tmp_path, OTEL_GENAI_RUN=marker) == (0, "fine\n", "")
@@ -392,12 +392,12 @@ def test_a_marker_that_cannot_be_read_is_ignored(marker: str, tmp_path: Path) ->
 @pytest.mark.parametrize("missing", ["otel_genai", "opentelemetry", "opentelemetry.sdk"])
 def test_an_environment_without_what_we_need_is_left_alone(missing: str, tmp_path: Path) -> None:
     source = f"import sys; sys.modules[{missing!r}] = None; import openai; print('fine')"
-    marker = 'openai {"service_name": "app", "others": [], "tally": null, "trace": null}'
+    marker = 'openai {"service_name": "app", "third_party": [], "calls_folder": null, "trace_headers": null}'
     assert python(source, cwd=tmp_path, OTEL_GENAI_RUN=marker) == (0, "fine\n", "")
 
 
 def test_settings_that_cannot_be_followed_are_not_said_again_by_children(tmp_path: Path) -> None:
-    marker = 'openai {"service_name": "app", "others": [], "tally": null, "trace": null}'
+    marker = 'openai {"service_name": "app", "third_party": [], "calls_folder": null, "trace_headers": null}'
     variables = {"OTEL_GENAI_RUN": marker, "OTEL_TRACES_EXPORTER": "nosuch"}
     assert python("import openai; print('fine')", cwd=tmp_path, **variables) == (0, "fine\n", "")
 

@@ -9,9 +9,9 @@ import openai
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from otel_genai.content import Blob, File, Message, Prompt, Reasoning, Text, ToolCall, ToolCallResponse, Uri
 
 import otel_genai
-from otel_genai.content import Blob, File, Message, Prompt, Reasoning, Text, ToolCall, ToolCallResponse, Uri
 from otel_genai.operation import Failure, Operation, Request, Response, Timing
 from otel_genai.telemetry import content
 from tests.support.openai.clients import CAPTURE, USER, client
