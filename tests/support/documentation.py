@@ -27,7 +27,7 @@ from otel_genai.semconv import gen_ai, general, openai, otel_genai
 from otel_genai.semconv.metrics import (
     BATCH_BUCKETS,
     DURATION_BUCKETS,
-    ENGINE_LOAD,
+    ENGINE_METRICS,
     FIRST_TOKEN_BUCKETS,
     LATEST,
     OUTPUT_TOKEN_BUCKETS,
@@ -43,7 +43,7 @@ from tests.support.providers import Recorded
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from otel_genai.semconv.metrics import LoadMetric, Metric, Vintage
+    from otel_genai.semconv.metrics import EngineMetric, Metric, Vintage
     from tests.support.openai.all_surfaces import Surface
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
@@ -406,10 +406,10 @@ def _server_metrics() -> Iterator[str]:
 
 def _engine_metrics() -> Iterator[str]:
     durations = (row for row in V1_41.metrics if row.served and not row.name.startswith("gen_ai."))
-    return _plain_metrics([*ENGINE_LOAD, *durations])
+    return _plain_metrics([*ENGINE_METRICS, *durations])
 
 
-def _plain_metrics(metrics: Iterable[Metric | LoadMetric]) -> Iterator[str]:
+def _plain_metrics(metrics: Iterable[Metric | EngineMetric]) -> Iterator[str]:
     letters = {
         (): "",
         BATCH_BUCKETS: "B",
@@ -419,7 +419,7 @@ def _plain_metrics(metrics: Iterable[Metric | LoadMetric]) -> Iterator[str]:
         PHASE_BUCKETS: "E",
     }
 
-    def row(metric: Metric | LoadMetric) -> Iterator[str]:
+    def row(metric: Metric | EngineMetric) -> Iterator[str]:
         yield f"`{metric.name}`"
         yield metric.description
         yield metric.kind.value
