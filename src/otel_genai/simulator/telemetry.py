@@ -215,7 +215,7 @@ class EngineObserver:
 
     def stats(self, load: EngineLoad) -> None:
         """Report the load."""
-        self._telemetry.load(
+        self._telemetry.report_engine(
             self,
             EngineStats(
                 provider=otel_genai.SIMULATOR,
