@@ -1,9 +1,8 @@
-"""The bridge between a provider's room and OpenTelemetry's instrumentors. A room is a subclass of `Instrumentor` and a table."""
+"""The bridge from a provider's table of rows to OpenTelemetry's `BaseInstrumentor`. A provider is a subclass of `Instrumentor`."""
 
 from __future__ import annotations
 
-import sys
-from importlib import import_module
+from importlib.metadata import distribution
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]  # untyped upstream
@@ -21,32 +20,35 @@ if TYPE_CHECKING:
     from otel_genai.endpoint.rows import Row
     from otel_genai.telemetry.telemetry import Telemetry
 
-_RECORDER: Final = "otel_genai.recording.recorder"
+_RECORDERS: Final = "otel_genai_recorders"
+"""A group of entry points, because the core imports no tool: functions (path or `None`, limit in bytes) that begin or end a recording."""
 _RECORDING: Final = Guard("operations are not recorded to a file")
+
+_is_recording = False
 
 
 class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
     """One library's instrumentation.
 
-    `instrument()` switches it on, with the arguments of `otel_genai.instrument`, here and now: the environment is read at that moment, and
-    the library is not imported. `uninstrument()` takes it back; calls and streams that are under way are still reported.
+    `instrument()` takes the arguments of `otel_genai.instrument`, reads the environment, and does not import the library.
+    `uninstrument()` undoes it; open calls and streams are still reported.
     """
 
     requires: ClassVar[tuple[str, ...]]
     """The library and its supported versions, as requirements."""
     rows: ClassVar[tuple[Row, ...]] = ()
-    """What is patched."""
+    """The places in the library that are wrapped."""
     times_chunks: ClassVar[bool] = True
-    """Whether the time between two chunks is a metric where the user does not switch that off: one point for each."""
+    """Whether inter-chunk latency is a metric, with one measurement a chunk, unless the user switches it off."""
 
     _patches: Patches | None = None
 
     def instrumentation_dependencies(self) -> Collection[str]:
-        """The library that must be installed for this to do anything."""
+        """The requirements without which OpenTelemetry leaves this instrumentation off."""
         return self.requires
 
     def rows_for(self, config: Config) -> Iterable[Row]:
-        """What is patched under these settings."""
+        """The rows that these settings leave on."""
         return [
             row
             for row in self.rows
@@ -55,23 +57,34 @@ class Instrumentor(BaseInstrumentor):  # type: ignore[misc]
             and not (config.native_spans and isinstance(row, LibrarySpansRow) and row.part == "report")
         ]
 
-    def _instrument(self, *, wishes: InstrumentOptions | None = None, **options: Any) -> None:
-        config, providers = wishes or InstrumentOptions.of(**options)
+    def _instrument(self, *, parsed: InstrumentOptions | None = None, **options: Any) -> None:
+        config, providers = parsed or InstrumentOptions.parse(**options)
 
         def telemetry() -> Telemetry:
             from otel_genai.telemetry.telemetry import Telemetry
 
-            own = config._replace(chunk_metrics=config.chunk_metrics and self.times_chunks)
-            return Telemetry(type(self).__module__.removesuffix(".instrumentor"), __version__, own, **providers)
+            settings = config._replace(chunk_metrics=config.chunk_metrics and self.times_chunks)
+            return Telemetry(type(self).__module__.removesuffix(".instrumentor"), __version__, settings, **providers)
 
         self._patches = Patches(self.rows_for(config), telemetry)
         self._patches.apply()
-        # Where nothing is recorded and nothing was, the recorder is not imported.
-        if config.record_file is not None or _RECORDER in sys.modules:
-            with _RECORDING:
-                import_module(_RECORDER).record_to(config.record_file, config.record_limit)
+        _record(config)
 
     def _uninstrument(self, **_: Any) -> None:
         if self._patches is not None:
             self._patches.revert()
             self._patches = None
+
+
+def _record(config: Config) -> None:
+    """Begin or end a recording. Recorders are not imported in a process that never records."""
+    global _is_recording  # noqa: PLW0603  # one a process, as recordings are
+    if config.record_file is None and not _is_recording:
+        return
+    with _RECORDING:
+        recorders = distribution("otel-genai").entry_points.select(group=_RECORDERS)
+        if not recorders:
+            raise LookupError(f"the installed otel-genai has no entry points {_RECORDERS}: install it again")
+        for entry_point in recorders:
+            entry_point.load()(config.record_file, config.record_limit)
+        _is_recording = config.record_file is not None
