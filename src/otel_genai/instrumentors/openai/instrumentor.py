@@ -6,6 +6,7 @@ The files are imported when those modules are.
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from otel_genai.endpoint.rows import CallRow, RequestHeadersRow, ResponseHeadersRow
@@ -63,7 +64,7 @@ class OpenAIInstrumentor(Instrumentor):
         *_both("audio.translations", "Translations.create", "audio:TRANSCRIPT"),
         *_both("moderations", "Moderations.create", "moderations:MODERATION"),
         # Builds each attempt's request for both clients, from a copy of the caller's headers.
-        RequestHeadersRow(module=_CLIENT, target="BaseClient._build_request", headers=lambda request: request.headers),
+        RequestHeadersRow(module=_CLIENT, target="BaseClient._build_request", headers=attrgetter("headers")),
         *(
             ResponseHeadersRow(module=_CLIENT, target=f"{client}._process_response", served_model=_served_model)
             for client in ("SyncAPIClient", "AsyncAPIClient")
