@@ -1,30 +1,24 @@
-"""The front door of what can be instrumented: one folder a library, named in the package's entry points.
+"""Switches instrumentations on and off: one folder a library, named in the package's entry points.
 
 `instrument()` only waits for these libraries: a process pays for those that it imports.
 """
 
 from __future__ import annotations
 
-import logging
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.guard import Guard
 from otel_genai.instrumentors import import_hook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from importlib.metadata import EntryPoint
 
-    from otel_genai.instrumentors.instrumentor import Instrumentor
     from otel_genai.instrumentors.options import InstrumentOptions
 
-_logger = logging.getLogger("otel_genai")
-_SWITCHING_ON: Final = Guard("this process is not instrumented")
-
 _waiting: Final[dict[str, Callable[[], None]]] = {}
-"""How to end the waiting of each room that waits, by the name of its entry point."""
+"""For each entry point whose library is not imported yet: the function that ends the waiting."""
 
 
 def instrument(**options: Any) -> None:
@@ -42,38 +36,31 @@ def instrument(**options: Any) -> None:
     """
     from otel_genai.instrumentors.options import InstrumentOptions
 
-    wishes = InstrumentOptions.of(**options)
-    for room, modules in import_hook.entry_points(wishes.config.wrap).items():
-        if modules and room.name not in _waiting:
-            forget = import_hook.before_import(modules, partial(_switch_on, room, wishes))
-            if forget is not None:
-                _waiting[room.name] = forget
+    parsed = InstrumentOptions.of(**options)
+    for entry, modules in import_hook.entry_points(parsed.config.wrap).items():
+        if modules and entry.name not in _waiting:
+            stop_waiting = import_hook.before_import(modules, partial(_switch_on, entry, parsed))
+            if stop_waiting is not None:
+                _waiting[entry.name] = stop_waiting
 
 
 def uninstrument() -> None:
-    """Take back every instrumentation of this package. Calls and streams that are under way are still reported."""
+    """Revert every instrumentation of this package. Calls and streams that have begun are still reported."""
     while _waiting:
-        _, forget = _waiting.popitem()
-        forget()
-    for room in import_hook.entry_points(()):
+        _, stop_waiting = _waiting.popitem()
+        stop_waiting()
+    from otel_genai.instrumentors import activation
+
+    for entry in import_hook.entry_points(()):
         # One that was never imported is not on.
-        if room.module in sys.modules:
-            instrumentor: Instrumentor = room.load()()
+        if entry.module in sys.modules:
+            instrumentor = activation.instrumentor_of(entry)
             if instrumentor.is_instrumented_by_opentelemetry:
                 instrumentor.uninstrument()
 
 
-def _switch_on(room: EntryPoint, wishes: InstrumentOptions) -> None:
-    _waiting.pop(room.name, None)
-    from opentelemetry.instrumentation.dependencies import DependencyConflictError
+def _switch_on(entry: EntryPoint, parsed: InstrumentOptions) -> None:
+    from otel_genai.instrumentors import activation
 
-    with _SWITCHING_ON:  # an error would be the application's, whose import this is
-        instrumentor: Instrumentor = room.load()()
-        if instrumentor.is_instrumented_by_opentelemetry:
-            return
-        try:
-            instrumentor.instrument(raise_exception_on_conflict=True, wishes=wishes)
-        except DependencyConflictError as error:
-            # A library that is not installed is no news; one in a version that we do not support is.
-            level = logging.WARNING if error.conflict.found else logging.DEBUG
-            _logger.log(level, "%s is off: %s", type(instrumentor).__name__, error.conflict)
+    _waiting.pop(entry.name, None)
+    activation.switch_on(entry, parsed)
