@@ -67,7 +67,7 @@ def private_names(tree: ast.Module) -> set[str]:
 def _pieces_of_f_strings(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
-            yield from (piece.value for piece in node.values if isinstance(piece, ast.Constant))
+            yield from (str(piece.value) for piece in node.values if isinstance(piece, ast.Constant))
 
 
 def _attributes(tree: ast.Module) -> Iterator[str]:
