@@ -62,7 +62,8 @@ def loaded_instrumentors(imports: str, wrap: str = "") -> set[str]:
         + imports
         + names
     )
-    return set(found.split()) - {"instrument", "import_hook", "options", "instrumentor"}
+    bridge = {"instrument", "activation", "import_hook", "options", "instrumentor", "registration", "versions"}
+    return set(found.split()) - bridge
 
 
 def without_packages(modules: Iterable[str]) -> set[str]:

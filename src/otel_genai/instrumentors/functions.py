@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from otel_genai.endpoint.endpoint import Endpoint
 from otel_genai.endpoint.rows import CallRow
-from otel_genai.instrumentors.instrumentor import Instrumentor
+from otel_genai.instrumentors.instrumentor import Instrumentor, register
 from otel_genai.operation import Failure, Request, Side
 
 if TYPE_CHECKING:
@@ -53,3 +53,7 @@ class FunctionsInstrumentor(Instrumentor):
                 yield row_of(specification)
             except ValueError as error:
                 _logger.warning("OTEL_GENAI_WRAP: %s", error)
+
+
+# This module is its own entry point. It is imported only where the setting names a function.
+register()

@@ -5,23 +5,17 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.guard import Guard
 from otel_genai.instrumentors import import_hook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from importlib.metadata import EntryPoint
 
-    from otel_genai.instrumentors.instrumentor import Instrumentor
     from otel_genai.instrumentors.options import InstrumentOptions
-
-_logger = logging.getLogger("otel_genai")
-_INSTRUMENTING: Final = Guard("this process is not instrumented")
 
 _waiting: Final[dict[str, Callable[[], None]]] = {}
 """Name of an entry point whose library is not imported yet → a function that stops the waiting."""
@@ -55,25 +49,18 @@ def uninstrument() -> None:
     while _waiting:
         _, stop_waiting = _waiting.popitem()
         stop_waiting()
+    from otel_genai.instrumentors import activation
+
     for entry_point in import_hook.entry_points(()):
         # An instrumentor that was never imported is not on.
         if entry_point.module in sys.modules:
-            instrumentor: Instrumentor = entry_point.load()()
+            instrumentor = activation.instrumentor_of(entry_point)
             if instrumentor.is_instrumented_by_opentelemetry:
                 instrumentor.uninstrument()
 
 
-def _switch_on(entry_point: EntryPoint, options: InstrumentOptions) -> None:
-    _waiting.pop(entry_point.name, None)
-    from opentelemetry.instrumentation.dependencies import DependencyConflictError
+def _switch_on(entry_point: EntryPoint, parsed: InstrumentOptions) -> None:
+    from otel_genai.instrumentors import activation
 
-    with _INSTRUMENTING:  # this runs inside the application's import, which an error would break
-        instrumentor: Instrumentor = entry_point.load()()
-        if instrumentor.is_instrumented_by_opentelemetry:
-            return
-        try:
-            instrumentor.instrument(raise_exception_on_conflict=True, parsed=options)
-        except DependencyConflictError as error:
-            # A library that is not installed is normal; an unsupported version is worth a warning.
-            level = logging.WARNING if error.conflict.found else logging.DEBUG
-            _logger.log(level, "%s is off: %s", type(instrumentor).__name__, error.conflict)
+    _waiting.pop(entry_point.name, None)
+    activation.switch_on(entry_point, parsed)
