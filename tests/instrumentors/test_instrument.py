@@ -78,7 +78,8 @@ def test_a_library_that_is_imported_and_not_used_has_nothing_built_for_its_calls
     loaded = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
     assert "otel_genai.instrumentors.openai" in loaded
     assert {name.split(".")[1] for name in loaded} == {
-        "version", "cli", "guard", "lazy_exports", "instrumentors", "runner", "sdk", "call", "patching", "server", "semconv", "config", "endpoint",
+        "version", "cli", "guard", "lazy_exports",
+        "instrumentors", "runner", "sdk", "call", "patching", "server", "semconv", "config", "endpoint",
     }  # fmt: skip
     assert not loaded & {"otel_genai.call.call", "otel_genai.runner.summary.collector", "otel_genai.runner.third_party"}
     assert len(without_packages(loaded)) <= 32
