@@ -14,7 +14,8 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
 from otel_genai.config import Config
-from otel_genai.endpoint.endpoint import Arguments, StreamerFold, StreamerTee
+from otel_genai.endpoint.arguments import Arguments
+from otel_genai.endpoint.endpoint import StreamerFold, StreamerTee
 from otel_genai.endpoint.rows import CallRow, Maker, StepRow
 from otel_genai.operation import Operation, Phase, Request, Response, Side, Timing, Usage
 from otel_genai.patching.patches import Patches

@@ -17,7 +17,7 @@ from tests.support.engine_metrics import RUNNING, stats, telemetry, values
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_genai.endpoint.endpoint import Arguments
+    from otel_genai.endpoint.arguments import Arguments
     from otel_genai.operation import EngineStats
     from tests.support.providers import Recorded
 

@@ -13,7 +13,8 @@ from opentelemetry import trace
 
 from otel_genai.call.call import finish_open_calls
 from otel_genai.config import Config
-from otel_genai.endpoint.endpoint import Arguments, RequestState
+from otel_genai.endpoint.arguments import Arguments
+from otel_genai.endpoint.endpoint import RequestState
 from otel_genai.endpoint.rows import CallRow, News
 from otel_genai.operation import Failure, Operation, Phase, Response, Side, Timing, Usage
 from otel_genai.patching.patches import Patches

@@ -39,7 +39,7 @@ from otel_genai.semconv import gen_ai
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from otel_genai.endpoint.endpoint import Arguments
+    from otel_genai.endpoint.arguments import Arguments
 
 _API: Final = "responses"
 _PARAMETERS: Final[Parameters] = {

@@ -9,7 +9,8 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.content import Message, Prompt, Text
-from otel_genai.endpoint.endpoint import Arguments, Endpoint, RequestState
+from otel_genai.endpoint.arguments import Arguments
+from otel_genai.endpoint.endpoint import Endpoint, RequestState
 from otel_genai.instrumentors.transformers.decoding import tokenizer_of
 from otel_genai.instrumentors.transformers.generate import generate_failure
 from otel_genai.instrumentors.transformers.model_name import model_name

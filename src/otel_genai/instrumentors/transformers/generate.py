@@ -10,7 +10,8 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.content import Message, Prompt, Text
-from otel_genai.endpoint.endpoint import Arguments, Endpoint, StreamerFold
+from otel_genai.endpoint.arguments import Arguments
+from otel_genai.endpoint.endpoint import Endpoint, StreamerFold
 from otel_genai.instrumentors.transformers.generation import POSITIONS, Generation
 from otel_genai.instrumentors.transformers.model_name import model_name
 from otel_genai.operation import Failure, Request, Response, Side, Usage

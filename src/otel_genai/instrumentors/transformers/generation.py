@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_genai.instrumentors.transformers.decoding import tokenizer_of
 
 if TYPE_CHECKING:
-    from otel_genai.endpoint.endpoint import Arguments
+    from otel_genai.endpoint.arguments import Arguments
 
 POSITIONS: Final = (
     "inputs",

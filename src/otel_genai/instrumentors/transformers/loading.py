@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.endpoint.endpoint import Arguments, Endpoint, StreamerFold
+from otel_genai.endpoint.arguments import Arguments
+from otel_genai.endpoint.endpoint import Endpoint, StreamerFold
 from otel_genai.instrumentors.model_names import short_name
 from otel_genai.instrumentors.transformers import decoding
 from otel_genai.instrumentors.transformers.generate import generate_failure

@@ -19,7 +19,7 @@ from otel_genai.semconv import gen_ai, otel_genai
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from otel_genai.endpoint.endpoint import Arguments
+    from otel_genai.endpoint.arguments import Arguments
 
 _BATCH: Final = Request(operation=otel_genai.BATCH, provider=otel_genai.VLLM, side=Side.INTERNAL)
 

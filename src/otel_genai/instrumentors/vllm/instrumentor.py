@@ -25,7 +25,7 @@ from otel_genai.semconv import gen_ai, otel_genai
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from otel_genai.endpoint.endpoint import Arguments
+    from otel_genai.endpoint.arguments import Arguments
 
 _PROCESSOR: Final = "vllm.v1.engine.output_processor"
 _LLM: Final = "vllm.entrypoints.llm"

@@ -16,7 +16,7 @@ from otel_genai.semconv import gen_ai, otel_genai
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_genai.endpoint.endpoint import Arguments
+    from otel_genai.endpoint.arguments import Arguments
 
 _POSITIONS: Final = ("request_id", "prompt", "params", "arrival_time", "lora_request")
 _NUMBERED_ID: Final = re.compile(r"(cmpl-.+)-\d+|(resp_.+)_\d+")

@@ -26,7 +26,7 @@ from otel_genai.semconv import gen_ai, general, otel_genai
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping, Sequence
 
-    from otel_genai.endpoint.endpoint import Arguments
+    from otel_genai.endpoint.arguments import Arguments
     from otel_genai.operation import Timing
 
 

@@ -12,7 +12,7 @@ from otel_genai.operation import EngineStats
 from otel_genai.semconv import otel_genai
 
 if TYPE_CHECKING:
-    from otel_genai.endpoint.endpoint import Arguments
+    from otel_genai.endpoint.arguments import Arguments
 
 
 def load(arguments: Arguments) -> EngineStats | None:
