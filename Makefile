@@ -14,7 +14,7 @@ OLDER_TRANSFORMERS := 4.48
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PEERS := upstream openinference openllmetry openlit logfire
 OPENAI_TESTS := tests/instrumentors/openai tests/http tests/telemetry/test_content.py tests/simulator/test_serve.py
-TRANSFORMERS_TESTS := $(patsubst %,tests/instrumentors/transformers/test_%.py,generate streamers unnoticed pipelines loading)
+TRANSFORMERS_TESTS := $(patsubst %,tests/instrumentors/transformers/test_%.py,generate generate_content generate_errors generate_times streamers transparency pipelines loading)
 
 .PHONY: help demo dist test test-matrix test-engines test-interop test-stack check format docs dashboards bench bench-engines bench-peers clean
 
