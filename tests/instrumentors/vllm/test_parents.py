@@ -9,7 +9,7 @@ import pytest
 from opentelemetry import context, trace
 
 from otel_genai.call import context as call_context
-from otel_genai.server.asgi import InboundRequest
+from otel_genai.call.inbound import InboundRequest, with_inbound_request
 from tests.support.vllm.engines import DELTA, HEADERS, async_llm
 from tests.support.vllm.stub import EngineCoreOutput, FinishReason, PoolingParams
 
@@ -39,7 +39,7 @@ def test_headers_without_a_trace_give_no_parent(headers: dict[str, str], instrum
 @pytest.mark.parametrize(("params", "operation"), [(DELTA, "chat"), (PoolingParams("embed"), "embeddings")])
 def test_an_inbound_http_request_makes_a_server_span(params: Any, operation: str, instrumented: Recorded) -> None:
     engine = async_llm()
-    arrived = call_context.with_inbound_request(InboundRequest(operation, call_context.extracted(HEADERS)))
+    arrived = with_inbound_request(InboundRequest(operation, call_context.extracted(HEADERS)))
     with call_context.current(arrived):
         asyncio.run(engine.add_request("r1", "words", params))
     engine.process(EngineCoreOutput("r1", [], FinishReason.STOP))
