@@ -1,6 +1,7 @@
-"""Hugging Face transformers, 4.48 and later: the table of what is instrumented, and the file of each surface.
+"""Hugging Face transformers 4.48 and later: the table of instrumented functions.
 
-Rows name the modules that define the classes: those are loaded once and stay, while the library replaces its top-level module as it goes.
+Rows name the modules that define the classes. These are loaded once, while the library replaces its top-level module in a session
+(transformers 5.23 `utils/import_utils.py`, `direct_transformers_import`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _SERVED: Final = {
     "/v1/completions": gen_ai.TEXT_COMPLETION,
     "/v1/audio/transcriptions": gen_ai.GENERATE_CONTENT,
 }
-"""Paths of `transformers serve`, and what the requests that come there ask for."""
+"""Path of `transformers serve` → operation of its requests."""
 
 
 def _loading(module: str, target: str, endpoint: str, *, optional: bool = False) -> CallRow:
@@ -28,7 +29,7 @@ def _loading(module: str, target: str, endpoint: str, *, optional: bool = False)
 
 
 def _stage(target: str, phase: str, extra: str = "nothing") -> PhaseRow:
-    # Later versions have more of them.
+    # Later versions have more phases.
     return PhaseRow(
         module=_MODELS,
         target=target,
@@ -53,25 +54,25 @@ class TransformersInstrumentor(Instrumentor):
             target="GenerationMixin.generate",
             endpoint=f"{__package__}.generate:GENERATE",
         ),
-        # `generate` usually has a thread of its own, and all that leads from there to whoever reads the text is the streamer.
+        # `generate` usually runs in a thread of its own. The streamer alone connects it to the reader of the text.
         Maker(module="transformers.generation.streamers", target="TextStreamer.__init__"),
-        # The head of all loops that generate, so once before the first token and once after each. Tapping the lists of stopping criteria
-        # or logits processors instead costs 3.5 and 10.6 µs a token, and changes what the library is called with; this costs 1 µs.
+        # Every generation loop calls it before the first token and after each. A stopping criterion or a logits processor would cost 3.5 or
+        # 10.6 µs a token and change the call's arguments; this costs 1 µs.
         StepRow(
             module="transformers.generation.utils", target="GenerationMixin._has_unfinished_sequences", optional=True
         ),
-        # Every pipeline's own `__call__` goes through this one.
+        # Every pipeline's own `__call__` calls this one.
         CallRow(
             module="transformers.pipelines.base", target="Pipeline.__call__", endpoint=f"{__package__}.pipelines:CALL"
         ),
-        # What an automatic class does before and after the model's own is part of loading; inside of it, that is not told again.
+        # Loading by an automatic class includes its own work; the nested call of the model class is part of its span.
         _loading("transformers.models.auto.auto_factory", "_BaseAutoModelClass.from_pretrained", "MODEL"),
         _loading(_MODELS, "PreTrainedModel.from_pretrained", "MODEL"),
         _loading(_MODELS, "PreTrainedModel.to", "MOVE"),
         _loading(_MODELS, "PreTrainedModel.cuda", "MOVE"),
         _loading("transformers.models.auto.tokenization_auto", "AutoTokenizer.from_pretrained", "TOKENIZER"),
         _loading("transformers.tokenization_utils_base", "PreTrainedTokenizerBase.from_pretrained", "TOKENIZER"),
-        # The second is the first by another name, if it was imported before.
+        # The second is a copy of the first's name, if transformers was imported before.
         _loading("huggingface_hub._snapshot_download", "snapshot_download", "DOWNLOAD"),
         _loading("transformers.utils.hub", "snapshot_download", "DOWNLOAD", optional=True),
         _stage("_get_resolved_checkpoint_files", otel_genai.RESOLVE, "weight_files"),

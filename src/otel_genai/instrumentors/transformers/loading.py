@@ -1,6 +1,6 @@
 """Loading, most of a cold start: models, tokenizers, downloads from the hub, and moves to a device.
 
-Bytes from disk are those that all threads of the process read from storage meanwhile; the rest came from the page cache.
+Bytes from disk count the reads from storage of all threads meanwhile. The rest of the files came from the page cache.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class _Load(StreamerFold):
     def __init__(self, read: Callable[[Any], _Extra]) -> None:
         self._read = read
         self._extra: _Extra = {}
-        self._read_before = _read_from_storage()
+        self._storage_before = _read_from_storage()
 
     def add(self, chunk: Any) -> bool:  # noqa: ARG002
         return False
@@ -63,9 +63,9 @@ class _Load(StreamerFold):
         self._extra |= self._read(result)
 
     def response(self) -> Response:
-        read_now = _read_from_storage()
-        if self._read_before is not None and read_now is not None:
-            self._extra[otel_genai.LOAD_DISK_READ_BYTES] = read_now - self._read_before
+        storage_now = _read_from_storage()
+        if self._storage_before is not None and storage_now is not None:
+            self._extra[otel_genai.LOAD_DISK_READ_BYTES] = storage_now - self._storage_before
         return Response(extra=self._extra)
 
 
