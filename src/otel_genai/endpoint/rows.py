@@ -190,8 +190,8 @@ class EngineRow(NamedTuple):
     | `finished` | reports on sequences | (arguments, result) → (sequence, event) for each; called after the method |
     | `failed` | fails all requests of the engine | (arguments) → the error; without `read`, an exception of the method is the error |
 
-    The endpoint of `submit` has a `state`, which receives the events. With a `key`, the request itself is the only sequence and each event is
-    a chunk, with a time; without one, `started` names the sequences and events have no time of their own.
+    The endpoint of `submit` has a `state`, which receives the events. With a `key`, the request is its only sequence, and each event is a
+    chunk with a time. Without one, `started` names the sequences, and events have no time of their own.
     """
 
     module: str

@@ -1,7 +1,7 @@
 """Pending requests: the library has accepted them, and answers later, from any thread.
 
-Each is a `DeferredCall` with one or several sequences, which the engine reports on by name. It ends when its state says that it is over, but
-not before the library has accepted it, whose exception would be its failure, and not before the end of a step, whose tokens count.
+Each is a `DeferredCall` with one or several sequences, on which the engine reports by name. It ends when its state says that it is over,
+but not before the library has accepted it, whose exception is its failure, and not before the end of a step, whose tokens count.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The mark of a tracer provider that a library may replace. It has a file of its own, so that code which sets providers imports nothing else."""
+"""The mark of a tracer provider that a library may replace; in a file of its own, so that code which sets providers imports little."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def fetch_request(arguments: Arguments) -> Request:
     return _request(
         gen_ai.FETCH_RESPONSE,
         arguments,
-        response_id=text(arguments.args[0] if arguments.args else arguments.kwargs.get("response_id")),
+        response_id=text(arguments.positional_or_keyword(0, "response_id")),
         stream=bool(arguments.kwargs.get("stream")),
         stream_cursor=None if cursor is None else str(cursor),
     )

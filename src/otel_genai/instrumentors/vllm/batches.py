@@ -43,7 +43,7 @@ POOL: Final = replace(GENERATE, inference=lambda _: None)
 
 
 def _params(arguments: Arguments, position: int) -> Any:
-    return arguments.args[position] if len(arguments.args) > position else arguments.kwargs["params"]
+    return arguments.positional_or_keyword(position, "params")
 
 
 def _search_request(params: Any, engine: Any) -> Request:

@@ -31,7 +31,7 @@ DEFAULT: Final = Request(operation=gen_ai.TEXT_COMPLETION, provider=otel_genai.V
 
 def named_arguments(arguments: Arguments) -> dict[str, Any]:
     """The arguments of `add_request` by name."""
-    return {**dict(zip(_POSITIONS, arguments.args, strict=False)), **arguments.kwargs}
+    return arguments.by_name(_POSITIONS)
 
 
 def request_params(named: Mapping[str, Any]) -> Any:
