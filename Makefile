@@ -17,7 +17,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PEERS := upstream openinference openllmetry openlit logfire
 OPENAI_TESTS := tests/instrumentors/openai tests/http tests/telemetry/test_content.py tests/simulator/api/test_chat.py
 SDK_TESTS := $(wildcard tests/telemetry/test_bound_*.py)
-TRANSFORMERS_TESTS := $(patsubst %,tests/instrumentors/transformers/test_%.py,generate streamers unnoticed pipelines loading)
+TRANSFORMERS_TESTS := $(wildcard tests/instrumentors/transformers/test_generate*.py) \
+	$(patsubst %,tests/instrumentors/transformers/test_%.py,streamers transparency pipelines loading)
 
 .PHONY: help demo dist test test-matrix test-sdk-matrix test-engines test-interop test-stack check format docs dashboards bench bench-engines bench-peers clean
 

@@ -20,7 +20,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from otel_genai.config import Config
-from otel_genai.endpoint.rows import AsgiAppRow, CallRow, Handoff
+from otel_genai.endpoint.rows import AsgiAppRow, CallRow, ContextRow
 from otel_genai.operation import Side
 from otel_genai.patching.patches import Patches
 from otel_genai.telemetry.telemetry import Telemetry
@@ -101,7 +101,7 @@ def app(recorded: Recorded) -> Iterator[Any]:
             AsgiAppRow(
                 module="toy_library", target="serve", operations={"/chat": "chat"}, provider="toy", is_given=True
             ),
-            Handoff(module="toy_library", target="Worker.submit"),
+            ContextRow(module="toy_library", target="Worker.submit", policy="carry"),
         ],
         lambda: telemetry,
     )

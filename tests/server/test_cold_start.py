@@ -93,7 +93,7 @@ def library(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any
     telemetry = Telemetry("toy", "1", Config(), **recorded.providers)
     patches = Patches(
         (
-            StartupRow(module="toy_library", target="Engine.__init__", of=COLD_START),
+            StartupRow(module="toy_library", target="Engine.__init__", request=COLD_START),
             CallRow(module="toy_library", target="Engine.generate", endpoint=INFERENCE),
             CallRow(module="toy_library", target="load", endpoint=endpoint(otel_genai.LOAD_MODEL)),
             CallRow(module="toy_library", target="evaluate", endpoint=endpoint(otel_genai.PIPELINE)),
@@ -272,7 +272,7 @@ def test_a_process_has_one_cold_start(library: Any, recorded: Recorded) -> None:
 
 def test_preparations_run_once_before_the_span_begins(library: Any) -> None:
     seen: list[Any] = []
-    cold_start.beforehand(lambda: seen.append(call_context.cold_start()))
+    cold_start.before_first_engine(lambda: seen.append(call_context.cold_start()))
     library.Engine()
     library.Engine()
     assert seen == [None]
@@ -305,7 +305,7 @@ written = lambda span: f"{{span.name}} "
 provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(formatter=written)))
 telemetry = toys.Telemetry("toy", "1", toys.Config(), tracer_provider=provider)
 toys.Patches((
-    toys.StartupRow(module="toy_library", target="Engine.__init__", of=toys.COLD_START),
+    toys.StartupRow(module="toy_library", target="Engine.__init__", request=toys.COLD_START),
     toys.CallRow(module="toy_library", target="Engine.generate", endpoint=toys.INFERENCE),
 ), lambda: telemetry).apply()
 engine = library.Engine()

@@ -14,8 +14,8 @@ from opentelemetry import trace
 
 from otel_genai.call.call import finish_open_calls
 from otel_genai.config import Config
-from otel_genai.endpoint.endpoint import Arguments, RequestState
-from otel_genai.endpoint.rows import Background, Beat, Binding, Collapse, Ending, Gate
+from otel_genai.endpoint.endpoint import RequestState
+from otel_genai.endpoint.rows import ContextRow, EngineRow
 from otel_genai.operation import Failure, Operation, Response, Side, Timing, Usage
 from otel_genai.patching.patches import Patches
 from otel_genai.telemetry.telemetry import Telemetry
@@ -24,6 +24,8 @@ from tests.support.toy_library import TOY, ToyError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Mapping
+
+    from otel_genai.endpoint.arguments import Arguments
 
 BEGUN, ENDED = "begun", "ended"
 
@@ -121,18 +123,23 @@ ENTER = replace(
     state=Told,
 )
 ROWS = (
-    Gate(module="toy_library", target="Engine.enter", endpoint=ENTER),
-    Binding(module="toy_library", target="Processor.add", bound=bound),
-    Beat(module="toy_library", target="Processor.step", told=stepped),
-    Ending(module="toy_library", target="Processor.end", told=ended),
-    Collapse(
+    EngineRow(module="toy_library", target="Engine.enter", place="submit", endpoint=ENTER),
+    EngineRow(module="toy_library", target="Processor.add", place="started", read=bound),
+    EngineRow(module="toy_library", target="Processor.step", place="step", read=stepped),
+    EngineRow(module="toy_library", target="Processor.end", place="finished", read=ended),
+    EngineRow(
         module="toy_library",
         target="Processor.collapse",
-        teller=lambda arguments: arguments.instance,
-        error=lambda arguments: arguments.args[0],
+        place="failed",
+        read=lambda arguments: arguments.args[0],
     ),
-    Background(module="toy_library", target="Engine.start"),
-    Collapse(module="toy_library", target="Engine.work", teller=lambda arguments: arguments.instance.processor),
+    ContextRow(module="toy_library", target="Engine.start", policy="detach"),
+    EngineRow(
+        module="toy_library",
+        target="Engine.work",
+        place="failed",
+        engine=lambda arguments: arguments.instance.processor,
+    ),
 )
 
 
@@ -323,7 +330,7 @@ async def test_an_asynchronous_submit_begins_the_request_when_it_is_awaited(reco
     module = engine_library()
     sys.modules["toy_library"] = module
     telemetry = Telemetry("toy", "1", Config(), **recorded.providers)
-    awaited = Gate(module="toy_library", target="Engine.enter_soon", endpoint=ENTER, awaits=True)
+    awaited = EngineRow(module="toy_library", target="Engine.enter_soon", place="submit", endpoint=ENTER, awaits=True)
     patches = Patches((awaited, *ROWS[1:]), lambda: telemetry)
     patches.apply()
     engine = module.Engine()

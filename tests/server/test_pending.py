@@ -13,8 +13,8 @@ from opentelemetry import trace
 
 from otel_genai.call.call import finish_open_calls
 from otel_genai.config import Config
-from otel_genai.endpoint.endpoint import Arguments, RequestState
-from otel_genai.endpoint.rows import CallRow, News
+from otel_genai.endpoint.endpoint import RequestState
+from otel_genai.endpoint.rows import EngineRow
 from otel_genai.operation import Failure, Operation, Phase, Response, Side, Timing, Usage
 from otel_genai.patching.patches import Patches
 from otel_genai.telemetry.observers import observe
@@ -24,6 +24,8 @@ from tests.support.toy_library import TOY, ToyError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
+
+    from otel_genai.endpoint.arguments import Arguments
 
 END = "end"
 BROKEN = "broken"
@@ -73,7 +75,7 @@ def engine_library() -> types.ModuleType:
     return module
 
 
-def told(arguments: Arguments) -> list[tuple[Hashable, Any]]:
+def told(arguments: Arguments, result: Any) -> list[tuple[Hashable, Any]]:
     name, *words = arguments.args
     return [(name, word) for word in words]
 
@@ -95,8 +97,8 @@ def engine(recorded: Recorded) -> Iterator[Any]:
     telemetry = Telemetry("toy", "1", Config(), **recorded.providers)
     patches = Patches(
         [
-            CallRow(module="toy_library", target="Engine.add", endpoint=ADD),
-            News(module="toy_library", target="Engine.tell", told=told),
+            EngineRow(module="toy_library", target="Engine.add", place="submit", endpoint=ADD),
+            EngineRow(module="toy_library", target="Engine.tell", place="finished", read=told),
         ],
         lambda: telemetry,
     )

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otel_genai.call.deferred import DeferredCall
 from otel_genai.content import Message, Prompt, Text
-from otel_genai.endpoint.endpoint import Arguments, Endpoint, SteppedRequestState
+from otel_genai.endpoint.arguments import Arguments
+from otel_genai.endpoint.endpoint import Endpoint, SteppedRequestState
 from otel_genai.endpoint.rows import AsgiAppRow
 from otel_genai.instrumentors.options import InstrumentOptions
 from otel_genai.operation import EngineStats, Failure, Phase, Request, Response, Side, Usage
