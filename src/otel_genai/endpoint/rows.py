@@ -157,8 +157,10 @@ class ResponseHeadersRow(NamedTuple):
 
     module: str
     target: str
-    served_model: Callable[[Mapping[str, Any]], str | None]
-    """(keyword arguments of the method) → the model that answered; `None` if the headers do not name it."""
+    response: str
+    """The keyword by which the method receives the response; its `headers` are a mapping without regard to case."""
+    served_model: str
+    """The header that names the model that answered, in responses that have it."""
     optional: bool = False
 
     @property

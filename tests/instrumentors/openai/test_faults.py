@@ -307,7 +307,7 @@ def test_an_error_with_a_bug_in_its_adapter(
             "a request does not carry the trace context",
         ),
         (
-            lambda row: row._replace(served_model=broken) if isinstance(row, ResponseHeadersRow) else row,
+            lambda row: row._replace(response="no such keyword") if isinstance(row, ResponseHeadersRow) else row,
             "the model is reported as the response's body has it",
         ),
     ],
