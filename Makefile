@@ -16,7 +16,7 @@ PEERS := upstream openinference openllmetry openlit logfire
 OPENAI_TESTS := tests/instrumentors/openai tests/http tests/telemetry/test_content.py tests/simulator/test_serve.py
 TRANSFORMERS_TESTS := $(patsubst %,tests/instrumentors/transformers/test_%.py,generate streamers unnoticed pipelines loading)
 
-.PHONY: help demo dist test test-matrix test-engines test-interop test-stack check format docs bench bench-engines bench-peers clean
+.PHONY: help demo dist test test-matrix test-engines test-interop test-stack check format docs dashboards bench bench-engines bench-peers clean
 
 # An empty environment: $(call environment,folder)
 define environment
@@ -126,8 +126,11 @@ format: $(VENV)/dev ## Format and apply lint's own fixes
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
 
-docs: $(VENV)/dev ## Make the tables of docs/ anew out of the code
-	$(VENV)/bin/python -m tests.support.documentation
+docs: $(VENV)/dev ## Generate the tables of docs/ from the code
+	$(VENV)/bin/python -m docs.generate
+
+dashboards: $(STACK)/ready ## Write Grafana's dashboards anew out of deploy/grafana/generate
+	$(STACK)/bin/python -B deploy/grafana/generate
 
 bench: $(VENV)/dev ## Measure what calls, streams, tokens and start-up cost: about nine minutes
 	$(VENV)/bin/python benchmarks/calls.py

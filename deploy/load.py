@@ -1,6 +1,6 @@
-"""People who chat, many at once: load for the demo. Every turn carries the conversation so far, as chat does.
+"""Load for the demo: concurrent people who chat. Every turn carries the conversation so far.
 
-Ends after `--seconds`, or never. What fails is counted, and the person tries again with the next turn.
+Ends after `--seconds`, or never. A failed call is counted, and its person goes on with the next turn.
 """
 
 from __future__ import annotations
@@ -20,37 +20,39 @@ if TYPE_CHECKING:
 WORDS = ("the", "queue", "of", "requests", "grows", "when", "prompts", "are", "long", "and", "a", "cache", "fills")
 RULES = "You answer questions about model servers. " * 20
 TURNS = 4
-"""After so many, a person begins a new conversation."""
+"""The length of a conversation."""
 
 
 def question(tokens: int, chance: random.Random) -> str:
-    """About so many tokens that nobody has asked before."""
+    """A random question of about `tokens` tokens."""
     return " ".join(chance.choices(WORDS, k=tokens))
 
 
-async def person(client: AsyncOpenAI, wishes: argparse.Namespace, chance: random.Random, seen: Counter[str]) -> None:
-    """One conversation after the other, with pauses to read and to think."""
+async def person(
+    client: AsyncOpenAI, options: argparse.Namespace, chance: random.Random, outcomes: Counter[str]
+) -> None:
+    """One conversation after the other, with pauses between turns."""
     while True:
         messages: list[ChatCompletionMessageParam] = [{"role": "system", "content": RULES}]
         for _ in range(TURNS):
-            messages.append({"role": "user", "content": question(wishes.prompt_tokens, chance)})
+            messages.append({"role": "user", "content": question(options.prompt_tokens, chance)})
             try:
-                answer = await answered(client, wishes, messages)
+                answer = await ask(client, options, messages)
             except APIError as error:
-                seen[type(error).__name__] += 1
+                outcomes[type(error).__name__] += 1
                 messages.pop()
             else:
-                seen["answers"] += 1
+                outcomes["answers"] += 1
                 messages.append({"role": "assistant", "content": answer})
-            await asyncio.sleep(chance.expovariate(1 / wishes.pause) if wishes.pause else 0)
+            await asyncio.sleep(chance.expovariate(1 / options.pause) if options.pause else 0)
 
 
-async def answered(client: AsyncOpenAI, wishes: argparse.Namespace, messages: list[ChatCompletionMessageParam]) -> str:
-    """The whole answer, streamed."""
+async def ask(client: AsyncOpenAI, options: argparse.Namespace, messages: list[ChatCompletionMessageParam]) -> str:
+    """The text of one streamed answer."""
     stream = await client.chat.completions.create(
-        model=wishes.model,
+        model=options.model,
         messages=messages,
-        max_tokens=wishes.answer_tokens,
+        max_tokens=options.answer_tokens,
         stream=True,
         stream_options={"include_usage": True},
     )
@@ -58,31 +60,31 @@ async def answered(client: AsyncOpenAI, wishes: argparse.Namespace, messages: li
         return "".join([choice.delta.content or "" async for chunk in stream for choice in chunk.choices])
 
 
-async def everybody(wishes: argparse.Namespace) -> Counter[str]:
-    """All of them at once; how many answers there were, and how many failures of each kind."""
-    seen: Counter[str] = Counter()
+async def run(options: argparse.Namespace) -> Counter[str]:
+    """Run all people concurrently. Returns the number of answers and of failures by kind."""
+    outcomes: Counter[str] = Counter()
     async with AsyncOpenAI(max_retries=0, timeout=120) as client:
-        # Numbered people ask the same questions in every run.
-        people = [person(client, wishes, random.Random(number), seen) for number in range(wishes.people)]  # noqa: S311
+        # Seeded by their number, people ask the same questions in every run.
+        people = [person(client, options, random.Random(number), outcomes) for number in range(options.people)]  # noqa: S311
         try:
-            async with asyncio.timeout(wishes.seconds):
+            async with asyncio.timeout(options.seconds):
                 await asyncio.gather(*people)
         except TimeoutError:
             pass
-    return seen
+    return outcomes
 
 
 def main() -> None:
-    """Read the wishes from the command line; the server's address is OPENAI_BASE_URL."""
+    """Run the load that the command line describes; OPENAI_BASE_URL is the server's address."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--people", type=int, default=40)
-    parser.add_argument("--prompt-tokens", type=int, default=150, help="of one question")
-    parser.add_argument("--answer-tokens", type=int, default=120, help="at most")
+    parser.add_argument("--people", type=int, default=40, help="concurrent conversations")
+    parser.add_argument("--prompt-tokens", type=int, default=150, help="tokens of one question")
+    parser.add_argument("--answer-tokens", type=int, default=120, help="maximum tokens of one answer")
     parser.add_argument("--pause", type=float, default=1.0, help="seconds between turns, on average")
-    parser.add_argument("--seconds", type=float, help="how long")
+    parser.add_argument("--seconds", type=float, help="duration; without it the load runs until it is stopped")
     parser.add_argument("--model", default=os.environ.get("OPENAI_MODEL", "sim-8b"))
-    wishes = parser.parse_args()
-    print(*(f"{count} {what}" for what, count in asyncio.run(everybody(wishes)).items()), sep=", ")
+    options = parser.parse_args()
+    print(*(f"{count} {outcome}" for outcome, count in asyncio.run(run(options)).items()), sep=", ")
 
 
 if __name__ == "__main__":

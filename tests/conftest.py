@@ -94,7 +94,7 @@ def _closed_clients() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def model_server() -> Iterator[str]:
     """Base URL of a simulated model server."""
-    from otel_genai.simulator.serve import serve
+    from otel_genai.simulator import serve
 
     with serve() as url:
         yield url

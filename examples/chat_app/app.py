@@ -14,7 +14,7 @@ from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError
 from pydantic import BaseModel
 from weather import weather
 
-MOST_ROUNDS = 5  # of tools in one turn: a model may never have enough
+MAX_TOOL_ROUNDS = 5  # in one turn: a model may call tools forever
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 TOOLS = [{"type": "function", "function": {"name": "weather", "description": "The weather now", "parameters": CITY}}]
 
@@ -22,7 +22,7 @@ client = AsyncOpenAI()  # takes OPENAI_BASE_URL and OPENAI_API_KEY from the envi
 
 
 class Turn(BaseModel):
-    """The conversation so far, the user's words last, as the model server is told it."""
+    """The conversation so far, in the model server's format; the last message is the user's."""
 
     messages: list[dict[str, Any]]
     tools: bool = True
@@ -56,23 +56,23 @@ app.mount("/", StaticFiles(directory=Path(__file__).with_name("page"), html=True
 
 
 async def lines(turn: Turn) -> AsyncIterator[str]:
-    """Lines of JSON: `text` and `tool` as they come, at last `done`, or an `error` for people."""
+    """Lines of JSON: `text` and `tool` events, then `done`, or an `error` in plain English."""
     try:
         async for event in events(turn):
             yield json.dumps(event) + "\n"
     except APIError as error:
-        yield json.dumps({"error": explained(error)}) + "\n"
+        yield json.dumps({"error": describe(error)}) + "\n"
 
 
 async def events(turn: Turn) -> AsyncIterator[dict[str, Any]]:
     model = os.environ.get("OPENAI_MODEL") or (await client.models.list()).data[0].id
     added: list[dict[str, Any]] = []
     tokens = 0
-    for round_ in range(MOST_ROUNDS + 1):
+    for round_ in range(MAX_TOOL_ROUNDS + 1):
         stream = await client.chat.completions.create(
             model=model,
             messages=turn.messages + added,
-            tools=TOOLS if turn.tools and round_ < MOST_ROUNDS else omit,
+            tools=TOOLS if turn.tools and round_ < MAX_TOOL_ROUNDS else omit,
             stream=True,
             stream_options={"include_usage": True},
         )
@@ -91,7 +91,7 @@ async def events(turn: Turn) -> AsyncIterator[dict[str, Any]]:
                         function["name"] += part.function.name or ""
                         function["arguments"] += part.function.arguments or ""
         if reason is None:
-            yield {"error": "The answer broke off."}
+            yield {"error": "The answer ended early."}
             return
         if not calls:
             added.append({"role": "assistant", "content": text})
@@ -106,21 +106,21 @@ async def events(turn: Turn) -> AsyncIterator[dict[str, Any]]:
 
 
 def result_of(name: str, arguments: str) -> str:
-    """What a tool says, or why it says nothing: the model may have got its name or its arguments wrong."""
+    """The result of a tool as JSON, or the error if the model chose a wrong name or wrong arguments."""
     try:
         return json.dumps({"weather": weather}[name](**json.loads(arguments)))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         return json.dumps({"error": repr(error)})
 
 
-def explained(error: APIError) -> str:
+def describe(error: APIError) -> str:
     match error:
         case APITimeoutError():
             return "The model server did not answer in time."
         case APIConnectionError():
             return "There is no connection to the model server."
         case APIStatusError(status_code=429):
-            return "The model server has too much to do at the moment (429)."
+            return "The model server is overloaded (429)."
         case APIStatusError(status_code=status) if status >= 500:
             return f"The model server failed ({status})."
         case APIStatusError(status_code=status, body={"message": message}):

@@ -1,4 +1,4 @@
-"""`python -m otel_genai`: the command line, for where the console script is not on the path."""
+"""`python -m otel_genai`: the command line where the console script is not on PATH."""
 
 import sys
 

@@ -1,26 +1,26 @@
-"""The command line: parses arguments and hands over. Wrong use is answered in one line on stderr, never with a traceback of ours.
+"""The command line: parses arguments and calls a command. An error of the user is one line on stderr, never a traceback.
 
-Only the standard library is imported here; the room of a subcommand is imported when it is chosen.
+This module imports the standard library only. The package of a command is imported when the command is chosen.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from otel_genai.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otel_genai.runner.run import Options
+    from otel_genai.runner.options import Options
     from otel_genai.runner.target.become import Target
 
-WRONG_USE = 2
-"""Exit status, as argparse and Python itself have it."""
+USAGE_ERROR: Final = 2
+"""The exit status of a usage error: argparse and Python use the same."""
 
-_EXAMPLES = """\
+_EXAMPLES: Final = """\
 examples:
   otel-genai run app.py --its-own-option
   otel-genai run -m package.module
@@ -29,48 +29,50 @@ examples:
   OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318 otel-genai run app.py
 """
 
-_RUN_USAGE = """\
+_RUN_USAGE: Final = """\
 otel-genai run [options] script.py [argument ...]
        otel-genai run [options] directory-or-zipapp [argument ...]
        otel-genai run [options] -m module [argument ...]
        otel-genai run [options] -c code [argument ...]
        otel-genai run [options] command [argument ...]"""
 
-_RUN_DESCRIPTION = """\
-Run a Python program, unmodified, with its GenAI calls instrumented, and those
-of the Python processes that it starts. Everything after its name belongs to it.
+_RUN_DESCRIPTION: Final = """\
+Run a Python program, unmodified, with its GenAI calls instrumented. The Python
+processes that it starts are instrumented, too. Options of otel-genai come
+before the program; everything after it belongs to the program.
 """
 
-_RUN_EPILOG = """\
-Where telemetry goes is told by OpenTelemetry's own environment variables. With
-none of them set, nothing is sent anywhere.
-  OTEL_EXPORTER_OTLP_ENDPOINT   a collector: http://localhost:4318 (OTLP/HTTP), or
-                                http://localhost:4317 (OTLP/gRPC)
+_RUN_EPILOG: Final = """\
+OpenTelemetry's environment variables say where telemetry is sent. If none of
+them is set, nothing is sent.
+  OTEL_EXPORTER_OTLP_ENDPOINT
+        a collector: http://localhost:4318 (HTTP) or http://localhost:4317 (gRPC)
   OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER, OTEL_LOGS_EXPORTER
-                                otlp, console, none, or any that is installed
-  OTEL_SERVICE_NAME             default: the name of the program
+        otlp, console, none, or the name of any other installed exporter
+  OTEL_SERVICE_NAME
+        the name of the service; by default the name of the program
   OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT
-                                SPAN_ONLY, EVENT_ONLY or SPAN_AND_EVENT records
-                                prompts and answers; by default they are not
+        SPAN_ONLY, EVENT_ONLY or SPAN_AND_EVENT: where prompts and responses
+        are recorded; by default they are not recorded
 
 """
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line: a page of usage hides the sentence that matters."""
+    """Answers a usage error in one line: a page of usage would hide the sentence that matters."""
 
     def error(self, message: str) -> NoReturn:
-        _say(f"{self.prog}: {message} (see {self.prog} --help)")
-        sys.exit(WRONG_USE)
+        _print_error(f"{self.prog}: {message} (see {self.prog} --help)")
+        sys.exit(USAGE_ERROR)
 
-    def takes_value(self, option: str) -> bool:
-        """Whether the next argument is this option's value."""
+    def has_value(self, option: str) -> bool:
+        """Return whether the argument after this option is its value."""
         action = self._option_string_actions.get(option)
         return action is not None and action.nargs is None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit status."""
+    """Run the command line and return the exit status. `argv` is `sys.argv` without its first item by default."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = _Parser(
         prog="otel-genai",
@@ -92,15 +94,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     _add_run_options(run)
     simulate = commands.add_parser(
-        "simulate", help="serve a simulated OpenAI-compatible model, with no GPU and no key", allow_abbrev=False
+        "simulate",
+        help="serve a simulated OpenAI-compatible model",
+        description="Serve a simulated OpenAI-compatible model. It needs no GPU and no API key.",
+        allow_abbrev=False,
     )
     fault = commands.add_parser(
-        "fault", help="have a running simulator misbehave: slow, out of memory, failing", allow_abbrev=False
+        "fault",
+        help="make a running simulator slow, short of memory, or failing",
+        description="Switch faults of running simulators on or off, and print those that are on.",
+        allow_abbrev=False,
     )
-    command = commands.add_parser(
-        "report", help="show what recordings say: a table, JSON, CSV, or a page", allow_abbrev=False
+    report = commands.add_parser(
+        "report",
+        help="print the figures of recordings, or write a page of graphs",
+        description="Print the figures of recordings as a table, JSON or CSV, or write a page of graphs.",
+        allow_abbrev=False,
     )
-    # Parsed by its own parser, a command answers wrong use under its own name.
+    # Each command has its own parser, so that usage errors begin with the command's name.
     match arguments:
         case ["run", *rest]:
             return _run(run, rest)
@@ -109,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         case ["fault", *rest]:
             return _fault(fault, rest)
         case ["report", *rest]:
-            return _report(command, rest)
+            return _report(report, rest)
     parser.parse_args(arguments)
     return parser.error("no command given")
 
@@ -119,74 +130,77 @@ def _add_run_options(run: _Parser) -> None:
         "--summary",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="print the figures of all calls at the end (the default)",
+        help="print the figures of all calls at the end (default: on)",
     )
-    run.add_argument("--record", metavar="FILE", help="record every call and when each chunk came, as JSON lines")
+    run.add_argument("--record", metavar="FILE", help="record every call with the times of its chunks, as JSON lines")
     run.add_argument("--report", metavar="FILE", help="write a page of graphs (HTML) at the end")
-    run.add_argument("--capture-content", action="store_true", help="record prompts and answers, too")
-    run.add_argument("--service-name", metavar="NAME", help="what telemetry calls the program")
+    run.add_argument("--capture-content", action="store_true", help="record prompts and responses, too")
+    run.add_argument("--service-name", metavar="NAME", help="name of the service in telemetry (default: the program's)")
     run.add_argument(
         "--with",
         metavar="NAMES",
-        dest="others",
+        dest="third_party",
         action="append",
         default=[],
-        help="instrument more: httpx,fastapi,... or all that is installed for OpenTelemetry",
+        help="switch on instrumentations of other packages: httpx,fastapi,... or `all` for all installed ones",
     )
     run.add_argument(
         "--wrap",
         metavar="FUNCTION",
         action="append",
         default=[],
-        help="time this function, too: package.module:Class.method[=name] (repeatable)",
+        help="time a function, too: package.module:Class.method[=name] (repeatable)",
     )
     run.add_argument(
-        "--no-children", action="store_false", dest="children", help="leave processes that it starts alone"
+        "--no-children",
+        action="store_false",
+        dest="children",
+        help="do not instrument the processes that the program starts",
     )
 
 
 def _run(parser: _Parser, arguments: list[str]) -> int:
     from otel_genai.runner import run as runner
 
-    options, form, words = _split(parser, arguments)
-    chosen = parser.parse_args(options)
-    if not words:
+    options, flag, program = _split(parser, arguments)
+    values = parser.parse_args(options)
+    if not program:
         parser.error("no program given: a script, -m module, -c code, or a command")
     try:
-        return runner.run(_target(form, *words), _run_options(chosen))
+        return runner.run(_target(flag, *program), _run_options(values))
     except runner.ExtraMissingError:
-        return _needs_extra("run", "run")
+        return _report_missing_extra("run", "run")
     except runner.CannotRunError as error:
-        _say(f"{parser.prog}: {error}")
-        return WRONG_USE
+        _print_error(f"{parser.prog}: {error}")
+        return USAGE_ERROR
 
 
-def _run_options(chosen: argparse.Namespace) -> Options:
+def _run_options(values: argparse.Namespace) -> Options:
     from pathlib import Path
 
-    from otel_genai.runner.run import Options
+    from otel_genai.runner.options import Options
 
     return Options(
-        summary=chosen.summary,
-        children=chosen.children,
-        service_name=chosen.service_name,
-        capture_content=chosen.capture_content,
-        others=tuple(name.strip() for names in chosen.others for name in names.split(",") if name.strip()),
-        wrap=tuple(chosen.wrap),
-        record=Path(chosen.record) if chosen.record else None,
-        report=Path(chosen.report) if chosen.report else None,
+        summary=values.summary,
+        children=values.children,
+        service_name=values.service_name,
+        capture_content=values.capture_content,
+        third_party=tuple(name.strip() for names in values.third_party for name in names.split(",") if name.strip()),
+        wrap=tuple(values.wrap),
+        record=Path(values.record) if values.record else None,
+        report=Path(values.report) if values.report else None,
     )
 
 
 def _simulate(parser: _Parser, arguments: list[str]) -> int:
-    from otel_genai.simulator.serve import add_arguments, simulate
+    from otel_genai.simulator.command import add_arguments, simulate
 
     add_arguments(parser)
-    chosen = parser.parse_args(arguments)
+    values = parser.parse_args(arguments)
     try:
-        return simulate(chosen)
+        return simulate(values)
     except ImportError:
-        return _needs_extra("simulate", "simulator")
+        return _report_missing_extra("simulate", "simulator")
 
 
 def _fault(parser: _Parser, arguments: list[str]) -> int:
@@ -200,55 +214,56 @@ def _report(parser: _Parser, arguments: list[str]) -> int:
     from otel_genai.recording import command
 
     command.add_arguments(parser)
-    chosen = parser.parse_intermixed_args(arguments)
+    values = parser.parse_intermixed_args(arguments)
     try:
-        return command.report(chosen)
+        return command.report(values)
     except command.CannotReportError as error:
-        _say(f"{parser.prog}: {error}")
-        return WRONG_USE
+        _print_error(f"{parser.prog}: {error}")
+        return USAGE_ERROR
     except ImportError:
-        return _needs_extra("report", "report")
+        return _report_missing_extra("report", "report")
 
 
 def _split(parser: _Parser, arguments: list[str]) -> tuple[list[str], str, list[str]]:
-    """Our options; how the program is named (`-m`, `-c` or ""); and its name with its arguments.
+    """Return the options of `otel-genai run`, the program's flag (`-m`, `-c` or ""), and the program with its arguments.
 
-    Done by hand, because argparse would claim the program's own options.
+    argparse does not do it: it would take the program's own options.
     """
-    place = 0
-    while place < len(arguments):
-        argument = arguments[place]
-        options, rest = arguments[:place], arguments[place + 1 :]
+    index = 0
+    while index < len(arguments):
+        argument = arguments[index]
+        options, rest = arguments[:index], arguments[index + 1 :]
         if argument.startswith(("-m", "-c")):
-            # Both `-m module` and `-mmodule`, as with Python.
+            # As with Python, both `-m module` and `-mmodule`.
             attached = [argument[2:]] if argument[2:] else []
             return options, argument[:2], [*attached, *rest]
         if argument == "--":
             return options, "", rest
         if not argument.startswith("-"):
             return options, "", [argument, *rest]
-        place += 2 if parser.takes_value(argument) else 1
+        index += 2 if parser.has_value(argument) else 1
     return arguments, "", []
 
 
-def _target(form: str, name: str, *arguments: str) -> Target:
+def _target(flag: str, name: str, *arguments: str) -> Target:
     from otel_genai.runner.target.become import Code, Module, Script
 
-    if form == "-m":
+    if flag == "-m":
         return Module(name, arguments)
-    if form == "-c":
+    if flag == "-c":
         return Code(name, arguments)
     if name.endswith(".py"):
         return Script(name, arguments)
-    from otel_genai.runner.target.resolve import program
+    from otel_genai.runner.target.resolve import resolve
 
-    return program(name, arguments)
-
-
-def _needs_extra(command: str, extra: str) -> int:
-    _say(f"otel-genai {command} needs the extra '{extra}': pip install 'otel-genai[{extra}]'")
-    return WRONG_USE
+    return resolve(name, arguments)
 
 
-def _say(sentence: str) -> None:
+def _report_missing_extra(command: str, extra: str) -> int:
+    _print_error(f"otel-genai {command} needs the extra '{extra}': pip install 'otel-genai[{extra}]'")
+    return USAGE_ERROR
+
+
+def _print_error(sentence: str) -> None:
+    """Print the sentence to stderr, in one line even if an argument has line breaks."""
     print(" ".join(sentence.split()), file=sys.stderr)

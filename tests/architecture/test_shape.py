@@ -41,7 +41,10 @@ def test_a_packages_own_file_defines_nothing() -> None:
 
 
 def test_a_definition_in_a_packages_own_file_is_found() -> None:
-    source = '"""Doc."""\nimport a\n__all__ = ["b"]\nif TYPE_CHECKING:\n    import c\nlimit = 3\ndef f(): ...\n'
+    source = (
+        '"""Doc."""\nimport a\n__all__ = ["b"]\nif TYPE_CHECKING:\n    import c\nelse:\n    __getattr__ = a.b\n'
+        "limit = 3\ndef f(): ...\n"
+    )
     assert [*_definitions(ast.parse(source))] == ["limit = 3", "def f():\n    ..."]
 
 
@@ -55,7 +58,7 @@ def _re_exports(node: ast.stmt) -> bool:
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant)
     if isinstance(node, ast.If):
-        return ast.unparse(node.test) == "TYPE_CHECKING" and all(map(_re_exports, node.body))
+        return ast.unparse(node.test) == "TYPE_CHECKING" and all(map(_re_exports, [*node.body, *node.orelse]))
     if isinstance(node, ast.Assign | ast.AnnAssign):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         names = {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}

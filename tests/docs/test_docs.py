@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from docs.generate.attributes import MEANINGS, attribute_values
+from docs.generate.events import EMITTED_WHEN
+from docs.generate.example_calls import reports
+from docs.generate.pages import TABLES, with_tables
+from docs.generate.settings import ARGUMENTS
 from otel_genai.config import SETTINGS
 from otel_genai.endpoint.rows import CallRow
 from otel_genai.instrumentors import options
 from otel_genai.instrumentors.openai.instrumentor import OpenAIInstrumentor
 from otel_genai.semconv import gen_ai, general, openai, otel_genai
 from otel_genai.semconv.metrics import ENGINE_LOAD, LATEST, V1_41
-from tests.support import documentation
 from tests.support.openai.all_surfaces import SURFACES
 
 if TYPE_CHECKING:
@@ -43,12 +47,12 @@ def names_in(namespace: ModuleType) -> set[str]:
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_tables_are_what_the_code_makes_of_them(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert text == documentation.made(text), "run `make docs`"
+    assert text == with_tables(text), "run `make docs`"
 
 
 def test_every_table_is_on_a_page() -> None:
     placed = {name for path in PAGES for name in re.findall(r"<!-- table: (.+?) -->", path.read_text(encoding="utf-8"))}
-    assert placed == documentation.TABLES.keys()
+    assert placed == TABLES.keys()
 
 
 # ── nothing is left out ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -59,7 +63,7 @@ def test_every_setting_is_documented() -> None:
 
 
 def test_every_argument_is_documented() -> None:
-    assert [*documentation.ARGUMENTS] == [*options._PROVIDERS, *options._SETTINGS]
+    assert [*ARGUMENTS] == [*options._PROVIDERS, *options._SETTINGS]
 
 
 def test_every_name_of_the_conventions_is_documented() -> None:
@@ -75,14 +79,12 @@ def test_every_metric_is_documented() -> None:
 
 
 def test_every_attribute_that_is_reported_has_a_meaning_and_the_other_way_round() -> None:
-    assert documentation.attribute_values().keys() == documentation.MEANINGS.keys()
+    assert attribute_values().keys() == MEANINGS.keys()
 
 
 def test_every_event_that_is_emitted_is_documented() -> None:
-    emitted = {
-        name for vintage in (V1_41, LATEST) for report in documentation.reports(vintage) for name in report.events
-    }
-    assert emitted == documentation.EVENTS.keys()
+    emitted = {name for vintage in (V1_41, LATEST) for report in reports(vintage) for name in report.events}
+    assert emitted == EMITTED_WHEN.keys()
 
 
 def test_every_endpoint_has_its_example() -> None:

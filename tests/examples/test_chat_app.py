@@ -1,4 +1,4 @@
-"""The example `chat_app` without its page: what it asks the model server, and what it tells the page."""
+"""The example `chat_app` without its page: its requests to the model server, and its events for the page."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ DONE = {
 }
 
 
-def asks(name: str, *arguments: str) -> Answer:
-    """An answer that calls a function, its arguments in pieces."""
+def tool_call(name: str, *arguments: str) -> Answer:
+    """An answer that calls a function, with its arguments in fragments."""
     first = {"index": 0, "id": "call_1", "type": "function", "function": {"name": name, "arguments": ""}}
     pieces = [{"index": 0, "function": {"arguments": piece}} for piece in arguments]
     calls = [chunk(delta(tool_calls=[piece])) for piece in (first, *pieces)]
@@ -57,7 +57,7 @@ def model(served: tuple[str, ScriptedServer]) -> ScriptedServer:
     return served[1]
 
 
-def test_a_turn_is_answered_with_the_text_and_the_messages_that_it_adds(app: str, model: ScriptedServer) -> None:
+def test_a_turn_streams_text_and_returns_the_new_messages(app: str, model: ScriptedServer) -> None:
     model.answers = [Answer(events=HELLO)]
     assert events(app, "Say hello") == [{"text": "Hel"}, {"text": "lo!"}, DONE]
     (request,) = model.received
@@ -65,7 +65,7 @@ def test_a_turn_is_answered_with_the_text_and_the_messages_that_it_adds(app: str
     assert [tool["function"]["name"] for tool in request.body["tools"]] == ["weather"]
 
 
-def test_text_passes_on_as_it_comes(app: str, model: ScriptedServer) -> None:
+def test_text_is_forwarded_at_once(app: str, model: ScriptedServer) -> None:
     go_on = threading.Event()
     model.answers = [Answer(events=[*HELLO[:2], go_on, *HELLO[2:]])]
     with turn(app, {"messages": [{"role": "user", "content": "Say hello"}]}) as response:
@@ -74,8 +74,8 @@ def test_text_passes_on_as_it_comes(app: str, model: ScriptedServer) -> None:
         assert [json.loads(line) for line in response.read().splitlines()] == [{"text": "lo!"}, DONE]
 
 
-def test_a_tool_is_called_and_the_model_told(app: str, model: ScriptedServer) -> None:
-    model.answers = [asks("weather", '{"ci', 'ty": "Bergen"}'), Answer(events=HELLO)]
+def test_a_tool_is_called_and_its_result_sent_to_the_model(app: str, model: ScriptedServer) -> None:
+    model.answers = [tool_call("weather", '{"ci', 'ty": "Bergen"}'), Answer(events=HELLO)]
     tool, *text, done = events(app, "Rain in Bergen?")
     result = json.loads(tool["result"])
     assert tool == {"tool": "weather", "arguments": '{"city": "Bergen"}', "result": tool["result"]}
@@ -101,17 +101,17 @@ def test_a_tool_is_called_and_the_model_told(app: str, model: ScriptedServer) ->
     ],
     ids=["no JSON", "no object", "another name", "no text", "no such tool"],
 )
-def test_a_call_that_makes_no_sense_is_the_models_to_mend(
+def test_an_invalid_tool_call_returns_an_error_to_the_model(
     name: str, arguments: str, trouble: str, app: str, model: ScriptedServer
 ) -> None:
-    model.answers = [asks(name, arguments), Answer(events=HELLO)]
+    model.answers = [tool_call(name, arguments), Answer(events=HELLO)]
     tool, *_, done = events(app, "Rain in Bergen?")
     assert json.loads(tool["result"])["error"].startswith(trouble)
     assert done["reason"] == "stop"
 
 
-def test_a_model_that_never_has_enough_of_a_tool_is_offered_it_no_more(app: str, model: ScriptedServer) -> None:
-    model.answers = [*(5 * [asks("weather", '{"city": "Bergen"}')]), Answer(events=HELLO)]
+def test_tools_are_withdrawn_after_five_rounds(app: str, model: ScriptedServer) -> None:
+    model.answers = [*(5 * [tool_call("weather", '{"city": "Bergen"}')]), Answer(events=HELLO)]
     assert [*map(set, events(app, "Rain?"))] == [
         *(5 * [{"tool", "arguments", "result"}]),
         {"text"},
@@ -121,16 +121,16 @@ def test_a_model_that_never_has_enough_of_a_tool_is_offered_it_no_more(app: str,
     assert ["tools" in request.body for request in model.received] == [*(5 * [True]), False]
 
 
-def test_tools_are_not_offered_if_the_page_says_so(app: str, model: ScriptedServer) -> None:
+def test_tools_are_not_offered_if_the_page_switches_them_off(app: str, model: ScriptedServer) -> None:
     model.answers = [Answer(events=HELLO)]
     events(app, "Rain in Bergen?", tools=False)
     assert "tools" not in model.received[0].body
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "expected"),
     [
-        (TOO_MANY, [{"error": "The model server has too much to do at the moment (429)."}]),
+        (TOO_MANY, [{"error": "The model server is overloaded (429)."}]),
         (FAILED, [{"error": "The model server failed (500)."}]),
         (REFUSED, [{"error": "The model server refused the request (400): Too long."}]),
         (
@@ -141,19 +141,19 @@ def test_tools_are_not_offered_if_the_page_says_so(app: str, model: ScriptedServ
             Answer(events=[*HELLO[:2], CUT]),
             [{"text": "Hel"}, {"error": "There is no connection to the model server."}],
         ),
-        (Answer(events=HELLO[:2]), [{"text": "Hel"}, {"error": "The answer broke off."}]),
+        (Answer(events=HELLO[:2]), [{"text": "Hel"}, {"error": "The answer ended early."}]),
     ],
     ids=["429", "500", "400", "in the stream", "lost", "without an end"],
 )
-def test_what_went_wrong_is_said_in_words(
-    answer: Answer, told: list[dict[str, Any]], app: str, model: ScriptedServer
+def test_an_error_is_described_in_plain_english(
+    answer: Answer, expected: list[dict[str, Any]], app: str, model: ScriptedServer
 ) -> None:
     model.answers = [answer]
-    assert events(app, "Hello") == told
+    assert events(app, "Hello") == expected
 
 
-@pytest.mark.parametrize("begun", [False, True], ids=["before the answer", "amid it"])
-def test_a_page_that_leaves_stops_the_model(begun: bool) -> None:
+@pytest.mark.parametrize("begun", [False, True], ids=["before the answer", "during it"])
+def test_a_disconnected_page_ends_the_model_request(begun: bool) -> None:
     body = json.dumps({"messages": [{"role": "user", "content": "Hello"}]})
     asked = (
         f"POST /chat HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
@@ -178,7 +178,7 @@ def test_a_page_that_leaves_stops_the_model(begun: bool) -> None:
                     pass
 
 
-def test_the_servers_first_model_is_asked_if_none_is_named(model_server: str) -> None:
+def test_the_default_model_is_the_servers_first(model_server: str) -> None:
     with chat_app(PYTHON, OPENAI_BASE_URL=model_server) as address:
         tool, *_, done = events(address, "What is the weather in Bergen?")
     assert json.loads(tool["arguments"]) == {"city": "Bergen"}
@@ -190,12 +190,12 @@ def test_a_turn_without_messages_is_refused(app: str) -> None:
         assert response.status == 422
 
 
-def test_the_example_knows_nothing_of_telemetry() -> None:
+def test_the_example_has_no_code_for_telemetry() -> None:
     for path in [*FOLDER.glob("*.py"), FOLDER / "requirements.txt"]:
         assert not re.search(r"otel|telemetry", path.read_text(), re.IGNORECASE), path
 
 
-def test_the_page_needs_nothing_from_elsewhere_and_takes_no_text_for_markup() -> None:
+def test_the_page_loads_nothing_from_other_hosts_and_renders_no_text_as_markup() -> None:
     for path in (FOLDER / "page").iterdir():
         text = re.sub(r"https://www\.w3\.org/\S+", "", path.read_text())
         assert "//" not in re.sub(r"^\s*// ", "", text, flags=re.MULTILINE), path

@@ -719,7 +719,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "recording.md").read_text(encoding=
 def test_every_key_of_a_line_is_documented() -> None:
     whole = Operation(
         request=Request(operation="chat", provider="toy"),
-        response=Response(id="1", usage=Usage(input=1)),
+        response=Response(id="1", usage=Usage(input=1), extra={"otel_genai.bytes": 7}),
         timing=Timing(
             began_ns=1,
             started=0.0,
@@ -739,8 +739,9 @@ def test_every_key_of_a_line_is_documented() -> None:
     )
     assert line["phases_us"] == {"queue": 250_000, "decode": 1_000_000}
     keys = {*HEADER, *line, *line["error"], "parent_span_id", "limit_bytes", "left_out"} - {"type"}
-    parts = {*Request._fields, *Response._fields, *Usage._fields} - {"usage", "messages"}
+    parts = {*Request._fields, *Response._fields, *Usage._fields, "facts"} - {"usage", "messages", "extra"}
     assert len(line) == 17
+    assert line["response"] == {"id": "1", "facts": {"otel_genai.bytes": 7}}
     assert [key for key in sorted(keys | parts) if f"`{key}`" not in PAGE] == []
 
 

@@ -15,7 +15,7 @@ import sys
 
 import pytest
 
-from otel_genai.simulator.serve import add_arguments
+from otel_genai.simulator.command import add_arguments
 from tests.support.simulator.process import PROGRAM, ended, started
 
 
@@ -72,7 +72,7 @@ def test_a_bad_argument_is_one_clear_line(
 
 def test_the_arguments_need_no_server_library() -> None:
     code = (
-        "import sys, argparse; from otel_genai.simulator.serve import add_arguments; add_arguments(argparse.ArgumentParser());"
+        "import sys, argparse; from otel_genai.simulator.command import add_arguments; add_arguments(argparse.ArgumentParser());"
         "print(sorted({'starlette', 'uvicorn', 'anyio'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

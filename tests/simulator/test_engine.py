@@ -242,7 +242,7 @@ async def test_whatever_comes_and_goes_nothing_is_lost_or_left_behind(seed: int)
     wanted = [(draw.randrange(1, 30), draw.randrange(0, 17)) for _ in range(30)]
     asked = [bench.later(draw.random() * 60, prompt, answer, name=draw.choice("pqrs")) for prompt, answer in wanted]
     for moment in (20, 40):
-        bench.time.at(moment, lambda: bench.faults.switch({"kv_tokens": draw.randrange(40, 48)}))
+        bench.time.at(moment, lambda: bench.faults.update({"kv_tokens": draw.randrange(40, 48)}))
     leaving = asyncio.ensure_future(bench.ask(8, 40))
     bench.time.at(30.5, leaving.cancel)
     came = await bench.run(bench.ask(1, 80 if seed % 2 else 45), *asked)
@@ -261,8 +261,8 @@ async def test_whatever_comes_and_goes_nothing_is_lost_or_left_behind(seed: int)
 
 async def test_decoding_can_be_slowed_down_and_is_as_before_then() -> None:
     bench = Bench()
-    bench.time.at(1.5, lambda: bench.faults.switch({"slow_decode": 3}))
-    bench.time.at(5.5, lambda: bench.faults.switch({"slow_decode": None}))
+    bench.time.at(1.5, lambda: bench.faults.update({"slow_decode": 3}))
+    bench.time.at(5.5, lambda: bench.faults.update({"slow_decode": None}))
     (came,) = await bench.run(bench.ask(4, 5))
     assert came == ["1: read 4", "1: token", "2: token", "5: token", "8: token", "9: token", "9: stop"]
 
@@ -275,8 +275,8 @@ async def test_reading_prompts_is_not_slowed_down() -> None:
 
 async def test_a_cache_that_shrinks_preempts_who_no_longer_fits_and_grows_back() -> None:
     bench = Bench()
-    bench.time.at(1.5, lambda: bench.faults.switch({"kv_tokens": 20}))
-    bench.time.at(5.5, lambda: bench.faults.switch({"kv_tokens": None}))
+    bench.time.at(1.5, lambda: bench.faults.update({"kv_tokens": 20}))
+    bench.time.at(5.5, lambda: bench.faults.update({"kv_tokens": None}))
     older, newer = await bench.run(bench.ask(10, 8), bench.ask(10, 8, name="q"))
     assert [each.partition(":")[0] for each in older if "token" in each] == [
         "1", "2.1", "3.1", "4.1", "5.1", "6.1", "7.1", "8.2",

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 
+from otel_genai.simulator import serve
 from otel_genai.simulator.api.app import ServerConfig, application
 from otel_genai.simulator.engine.inference import Event, Generate, Inference, Prefill
 from otel_genai.simulator.engine.startup import Startup
 from otel_genai.simulator.engine.statistics import Statistics
 from otel_genai.simulator.faults.faults import Faults
-from otel_genai.simulator.serve import serve
 from tests.support.simulator.calls import GET_TIME, HELLO, post, send
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def test_an_error_rate_of_one_fails_every_request() -> None:
 def test_the_seed_repeats_which_requests_fail() -> None:
     def met(seed: int) -> list[int]:
         faults = Faults({"error_rate": 0.5}, seed=seed)
-        return [fault.status if fault else 200 for fault in (faults.next() for _ in range(8))]
+        return [fault.status if fault else 200 for fault in (faults.next_error() for _ in range(8))]
 
     assert met(1) == met(1)
     assert set(met(1)) == {200, 429, 500}

@@ -1,4 +1,4 @@
-"""Faults: how they are written, switched over HTTP and by command; and a model that is still loading."""
+"""Faults: how they are parse, switched over HTTP and by command; and a model that is still loading."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otel_genai import cli
-from otel_genai.simulator import foreground
+from otel_genai.simulator import foreground, serve
 from otel_genai.simulator.engine.startup import Startup
-from otel_genai.simulator.faults.faults import FaultError, Faults, written
-from otel_genai.simulator.serve import serve
+from otel_genai.simulator.faults.faults import FaultError, Faults, parse
 from tests.support.simulator.calls import HELLO, post, send
 from tests.support.simulator.process import ended
 from tests.support.simulator.virtual_time import PROFILE
@@ -49,7 +48,7 @@ def switched(url: str, method: str, body: str | None = None) -> tuple[int, Any]:
     ],
 )
 def test_words_say_what_is_to_change(words: list[str], state: dict[str, float | None]) -> None:
-    assert written(words) == state
+    assert parse(words) == state
 
 
 @pytest.mark.parametrize(
@@ -66,14 +65,14 @@ def test_words_say_what_is_to_change(words: list[str], state: dict[str, float | 
 )
 def test_a_word_that_says_nothing_is_refused_with_the_reason(word: str, reason: str) -> None:
     with pytest.raises(FaultError) as caught:
-        written([word])
+        parse([word])
     assert str(caught.value).startswith(reason)
 
 
 def test_a_refused_change_changes_nothing() -> None:
     faults = Faults({"slow_decode": 2})
     with pytest.raises(FaultError):
-        faults.switch({"slow_decode": 3, "kv_tokens": True})
+        faults.update({"slow_decode": 3, "kv_tokens": True})
     assert faults.state() == OFF | {"slow_decode": 2}
 
 

@@ -57,8 +57,8 @@ def test_one_point_is_the_time_of_every_batch(tmp_path: Path) -> None:
 def test_what_is_left_out_has_a_default_that_suits_an_engine(tmp_path: Path) -> None:
     read = profile(tmp_path, FIELDS)
     assert (read.block_tokens, read.max_sequences, read.step_tokens) == (16, 256, 2048)
-    assert (read.step_overhead_ms, read.startup_seconds, read.longest()) == (0, 0, 1600)
-    assert dataclasses.replace(read, context_tokens=100).longest() == 100
+    assert (read.step_overhead_ms, read.startup_seconds, read.context_length()) == (0, 0, 1600)
+    assert dataclasses.replace(read, context_tokens=100).context_length() == 100
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_file_of_neither_format_is_refused(tmp_path: Path, name: str) -> None:
 def test_the_profiles_that_ship_can_be_read(path: Path) -> None:
     read = Profile.read(path)
     assert read.name
-    assert read.longest() > read.step_tokens
+    assert read.context_length() > read.step_tokens
 
 
 def test_there_are_profiles_that_ship() -> None:

@@ -5,16 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
+from prometheus_client import REGISTRY
+from prometheus_client.parser import text_string_to_metric_families
 
-from otel_genai.simulator.api.prometheus import exposition
+from otel_genai.simulator import serve
+from otel_genai.simulator.api.prometheus import exposition, registry_of
 from otel_genai.simulator.engine.profile import Profile
 from otel_genai.simulator.engine.statistics import Histogram, Statistics
-from otel_genai.simulator.serve import serve
 from tests.support.simulator.calls import HELLO, send
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prometheus_client.samples import Sample
 
 FAST = Profile(
     name="fast",
@@ -23,9 +30,15 @@ FAST = Profile(
     kv_cache_tokens=16_000,
     context_tokens=4000,
 )
-SAMPLE = re.compile(
-    r'(?P<name>[a-z0-9_:]+)\{engine="0",model_name="sim-8b"(?P<more>(,[a-z_]+="[^"]*")*)\} (?P<value>\S+)'
-)
+
+
+def text_of(statistics: Statistics, model: str) -> str:
+    return exposition(registry_of(statistics, model=model)).decode()
+
+
+def samples_of(text: str) -> Iterator[Sample]:
+    for family in text_string_to_metric_families(text):
+        yield from family.samples
 
 
 def scraped(url: str) -> dict[str, float]:
@@ -33,16 +46,15 @@ def scraped(url: str) -> dict[str, float]:
     status, headers, text = send(url, "GET", "/metrics")
     assert (status, headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
     samples = {}
-    for line in text.splitlines():
-        if not line.startswith("#"):
-            sample = SAMPLE.fullmatch(line)
-            assert sample is not None, line
-            samples[sample["name"] + sample["more"]] = float(sample["value"])
+    for sample in samples_of(text):
+        labels = dict(sample.labels)
+        assert (labels.pop("engine"), labels.pop("model_name")) == ("0", "sim-8b"), sample
+        samples[sample.name + "".join(f',{name}="{value}"' for name, value in labels.items())] = sample.value
     return samples
 
 
 def test_the_names_are_those_of_vllm() -> None:
-    text = exposition(Statistics(), model="sim-8b")
+    text = text_of(Statistics(), "sim-8b")
     declared = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
     assert declared == {
         "vllm:num_requests_running": "gauge",
@@ -71,18 +83,28 @@ def test_a_histogram_counts_a_value_at_its_bound_and_is_cumulative() -> None:
     statistics.queue_time = Histogram((0.5, 1.0))
     for value in (0.25, 0.5, 0.75, 3):
         statistics.queue_time.add(value)
-    lines = [line for line in exposition(statistics, model="m").splitlines() if line.startswith("vllm:request_queue")]
-    assert lines == [
-        'vllm:request_queue_time_seconds_bucket{engine="0",model_name="m",le="0.5"} 2',
-        'vllm:request_queue_time_seconds_bucket{engine="0",model_name="m",le="1.0"} 3',
-        'vllm:request_queue_time_seconds_bucket{engine="0",model_name="m",le="+Inf"} 4',
-        'vllm:request_queue_time_seconds_sum{engine="0",model_name="m"} 4.5',
-        'vllm:request_queue_time_seconds_count{engine="0",model_name="m"} 4',
+    found = [sample[:3] for sample in samples_of(text_of(statistics, "m")) if "request_queue" in sample.name]
+    labels = {"engine": "0", "model_name": "m"}
+    assert found == [
+        ("vllm:request_queue_time_seconds_bucket", {**labels, "le": "0.5"}, 2),
+        ("vllm:request_queue_time_seconds_bucket", {**labels, "le": "1.0"}, 3),
+        ("vllm:request_queue_time_seconds_bucket", {**labels, "le": "+Inf"}, 4),
+        ("vllm:request_queue_time_seconds_count", labels, 4),
+        ("vllm:request_queue_time_seconds_sum", labels, 4.5),
     ]
 
 
 def test_a_models_name_may_be_anything() -> None:
-    assert '{engine="0",model_name="a\\"b\\\\c\\nd?"} 0' in exposition(Statistics(), model='a"b\\c\nd\ud800')
+    text = text_of(Statistics(), 'a"b\\c\nd\ud800')
+    assert '{engine="0",model_name="a\\"b\\\\c\\nd?"} 0' in text
+    assert next(samples_of(text)).labels == {"engine": "0", "model_name": 'a"b\\c\nd?'}
+
+
+def test_a_server_has_a_registry_of_its_own() -> None:
+    first, second = registry_of(Statistics(), model="a"), registry_of(Statistics(), model="b")
+    assert {sample.labels["model_name"] for sample in samples_of(exposition(first).decode())} == {"a"}
+    assert {sample.labels["model_name"] for sample in samples_of(exposition(second).decode())} == {"b"}
+    assert b"vllm:" not in exposition(REGISTRY)
 
 
 @pytest.mark.parametrize("engine", [{"profile": FAST}, {}])

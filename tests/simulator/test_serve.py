@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 
-from otel_genai.simulator.serve import serve
+from otel_genai.simulator import serve
 from tests.support.simulator.calls import GET_TIME, HELLO, post, send
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 
 from otel_genai.instrumentors.simulator.instrumentor import SimulatorInstrumentor
+from otel_genai.simulator import serve
 from otel_genai.simulator.engine.profile import Profile
-from otel_genai.simulator.serve import serve
 from tests.support.providers import Recorded, attribute
 from tests.support.simulator.calls import HELLO, post, send
 
@@ -170,7 +170,7 @@ def test_the_metrics_are_the_servers_and_agree_with_its_own(watched: Recorded) -
         scraped = send(url, "GET", "/metrics")[2]
         metrics = watched.metrics()
     counts = {name: points[0].count for name, points in metrics.items() if hasattr(points[0], "count")}
-    steps = int(scraped.partition("vllm:iteration_tokens_total_count")[2].split()[1])
+    steps = float(scraped.partition("vllm:iteration_tokens_total_count")[2].split()[1])
     assert counts == {
         "gen_ai.server.request.duration": 3,
         "gen_ai.server.time_to_first_token": 3,
@@ -275,7 +275,7 @@ def test_it_sends_nothing_unasked() -> None:
 def test_an_exporter_that_is_not_there_is_one_line_and_status_2() -> None:
     done = simulated(environment={"OTEL_TRACES_EXPORTER": "pigeon"})
     assert done.returncode == 2
-    assert done.stderr.startswith("otel-genai simulate: no traces exporter named 'pigeon' is installed (there are: ")
+    assert done.stderr.startswith("otel-genai simulate: no traces exporter named 'pigeon' is installed (installed: ")
     assert done.stderr.count("\n") == 1
 
 

@@ -1,4 +1,4 @@
-"""The stack is started once, for all tests that look at it."""
+"""The stack starts once for all tests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.stack.stack import Stack, stack
+from tests.support.stack.stack import Stack, stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The example `chat_app` in a real browser, under the runner: what people do, what they see, and the trace that the page links to."""
+"""The example `chat_app` in a real browser, under the runner: user actions, displayed text, and the linked trace."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from otel_genai.simulator.serve import serve
+from otel_genai.simulator import serve
 from tests.support.browser.chat_app import chat_app, note, opened, say, wait_until_answered
 from tests.support.browser.chromium import Page, page
 from tests.support.openai.scripted_server import CUT, HELLO, Answer, ScriptedServer, chunk, delta, scripted
@@ -47,7 +47,7 @@ def collector() -> Iterator[Received]:
 
 @pytest.fixture(scope="module")
 def simulated(collector: Received) -> Iterator[str]:
-    """The app in front of the simulator; only what the page asks for is traced."""
+    """The app in front of the simulator; only turns of the page are traced."""
     telemetry = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint, "OTEL_TRACES_SAMPLER": "parentbased_always_off"}
     with (
         serve(models=["sim-8b"], ttft=0.05, itl=0.03) as url,
@@ -71,19 +71,19 @@ def model(served: tuple[str, ScriptedServer]) -> ScriptedServer:
 
 @pytest.fixture
 def chat(browser: Page, served: tuple[str, ScriptedServer], model: ScriptedServer) -> Page:
-    """The page, in front of a server that says what the test wrote."""
+    """The page, in front of a server whose answers the test scripts."""
     return opened(browser, served[0])
 
 
 def trace_of(chat: Page) -> str:
-    """The id of the trace that the last link leads to."""
+    """The id of the trace of the last link."""
     chat.wait_for("document.querySelector('article:last-of-type .trace')")
     href: str = chat.evaluate("document.querySelector('article:last-of-type .trace').href")
     return href.removeprefix(TRACE_URL.removesuffix("{trace_id}"))
 
 
 def spans_of(collector: Received, trace: str) -> list[Span]:
-    """The spans of a trace, once the request's own is there, which ends last."""
+    """The spans of a trace, once its SERVER span, which ends last, has arrived."""
     while True:
         count = len(collector.spans)
         found = [span for span in collector.spans if span.trace_id.hex() == trace]
@@ -95,7 +95,7 @@ def spans_of(collector: Received, trace: str) -> list[Span]:
 # ── a turn, and its trace ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_answer_is_streamed_and_the_link_leads_to_its_trace(
+def test_an_answer_is_streamed_and_links_to_its_trace(
     browser: Page, simulated: str, collector: Received, tmp_path: Path
 ) -> None:
     chat = opened(browser, simulated)
@@ -114,7 +114,7 @@ def test_an_answer_is_streamed_and_the_link_leads_to_its_trace(
     assert chat.complaints == []
 
     spans = {span.span_id: span for span in spans_of(collector, trace_of(chat))}
-    # The page itself, its parts and its settings are no traces.
+    # Requests for the page, its files and its settings are not traced.
     assert len(spans) == len(collector.spans)
     (request,) = [span for span in spans.values() if span.kind == Span.SPAN_KIND_SERVER]
     calls = [span for span in spans.values() if span.kind == Span.SPAN_KIND_CLIENT]
@@ -146,7 +146,7 @@ def test_the_conversation_goes_on(chat: Page, model: ScriptedServer) -> None:
     assert chat.complaints == []
 
 
-def test_what_a_model_says_is_text(chat: Page, model: ScriptedServer) -> None:
+def test_model_output_is_rendered_as_text(chat: Page, model: ScriptedServer) -> None:
     hostile = "<img src=x onerror=\"document.title='taken'\">\nTwo\n\n  lines & <b>more</b>"
     call = {"index": 0, "id": "1", "function": {"name": "<i>weather", "arguments": hostile}}
     model.answers = [
@@ -155,14 +155,14 @@ def test_what_a_model_says_is_text(chat: Page, model: ScriptedServer) -> None:
     ]
     say(chat, "<b>Hello</b>")
     wait_until_answered(chat)
-    assert chat.texts("article i, article b, article img") == ["", "", ""]  # the three dots of waiting
+    assert chat.texts("article i, article b, article img") == ["", "", ""]  # the three dots of the waiting animation
     assert chat.texts(".question") == ["<b>Hello</b>"]
     assert chat.texts(".said") == [hostile]
     assert chat.evaluate("document.title") == "Chat"
     assert chat.complaints == []
 
 
-def test_a_piece_of_any_length_is_shown(chat: Page, model: ScriptedServer) -> None:
+def test_a_chunk_of_any_length_is_shown(chat: Page, model: ScriptedServer) -> None:
     piece = 30_000 * "a long piece "
     model.answers = [Answer(events=[chunk(delta(content=piece)), chunk(delta(finish_reason="stop"))])]
     say(chat, "Hello")
@@ -170,16 +170,14 @@ def test_a_piece_of_any_length_is_shown(chat: Page, model: ScriptedServer) -> No
     assert chat.evaluate("document.querySelector('.said').textContent") == piece
 
 
-def test_an_answer_that_was_cut_says_so(chat: Page, model: ScriptedServer) -> None:
+def test_a_truncated_answer_is_marked(chat: Page, model: ScriptedServer) -> None:
     model.answers = [Answer(events=[*HELLO[:3], chunk(delta(finish_reason="length"))])]
     say(chat, "Hello")
     wait_until_answered(chat)
     assert note(chat) == "gpt-4o · 0 tokens, cut off there"
 
 
-def test_the_end_of_a_long_answer_is_in_sight_unless_someone_reads_further_up(
-    chat: Page, model: ScriptedServer
-) -> None:
+def test_the_page_scrolls_with_the_answer_unless_the_user_scrolled_up(chat: Page, model: ScriptedServer) -> None:
     more, last = threading.Event(), threading.Event()
     page_full = chunk(delta(content=60 * "line\n"))
     model.answers = [Answer(events=[page_full, more, page_full, last, page_full, chunk(delta(finish_reason="stop"))])]
@@ -190,7 +188,7 @@ def test_the_end_of_a_long_answer_is_in_sight_unless_someone_reads_further_up(
     chat.wait_for("document.querySelector('.said').textContent.length === 600")
     chat.wait_for(AT_THE_END)
     chat.evaluate("document.querySelector('main').scrollTop = 100")
-    # The page hears of it with the next frame.
+    # The scroll event arrives with the next frame.
     chat.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     last.set()
     wait_until_answered(chat)
@@ -203,9 +201,9 @@ def test_the_end_of_a_long_answer_is_in_sight_unless_someone_reads_further_up(
 # ── the keyboard ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_keyboard_is_enough(chat: Page, model: ScriptedServer) -> None:
+def test_the_page_works_with_the_keyboard_alone(chat: Page, model: ScriptedServer) -> None:
     model.answers = [Answer(events=HELLO)]
-    # An empty message cannot be sent, so its button is passed over.
+    # The send button is disabled for an empty message, so Tab skips it.
     chat.press("Tab")
     assert chat.focus() == "tools"
     chat.press(" ")
@@ -226,7 +224,7 @@ def test_the_keyboard_is_enough(chat: Page, model: ScriptedServer) -> None:
     assert len(chat.texts("article")) == 1
 
 
-def test_an_example_is_put_into_the_box(chat: Page) -> None:
+def test_an_example_fills_the_text_box(chat: Page) -> None:
     chat.press("Tab", shift=True)
     assert chat.focus() == "Why is the sky blue?"
     chat.press("Enter")
@@ -237,7 +235,7 @@ def test_an_example_is_put_into_the_box(chat: Page) -> None:
 
 
 @pytest.mark.parametrize("how", ["Escape", "button"])
-def test_an_answer_can_be_stopped_and_what_was_said_remains(how: str, chat: Page, model: ScriptedServer) -> None:
+def test_a_stopped_answer_keeps_its_text(how: str, chat: Page, model: ScriptedServer) -> None:
     never = threading.Event()
     model.answers = [Answer(events=[*HELLO[:2], never]), Answer(events=HELLO)]
     say(chat, "Say hello")
@@ -254,7 +252,7 @@ def test_an_answer_can_be_stopped_and_what_was_said_remains(how: str, chat: Page
     assert (note(chat), chat.texts(".said")) == ("Stopped.", ["Hel"])
     assert chat.focus() == "text"
     assert chat.texts("#send") == ["Send"]
-    # What was typed meanwhile has waited.
+    # The text typed during the answer is still in the box.
     chat.press("Enter")
     wait_until_answered(chat, 2)
     assert model.received[1].body["messages"] == [
@@ -265,7 +263,7 @@ def test_an_answer_can_be_stopped_and_what_was_said_remains(how: str, chat: Page
     assert chat.complaints == []
 
 
-def test_what_was_stopped_before_it_began_can_be_tried_again(chat: Page, model: ScriptedServer) -> None:
+def test_a_turn_stopped_before_its_answer_can_be_retried(chat: Page, model: ScriptedServer) -> None:
     never = threading.Event()
     model.answers = [Answer(events=[never]), Answer(events=HELLO)]
     say(chat, "Say hello")
@@ -278,7 +276,7 @@ def test_what_was_stopped_before_it_began_can_be_tried_again(chat: Page, model: 
     assert model.received[-1].body["messages"] == [{"role": "user", "content": "Hello?"}]
 
 
-def test_a_new_chat_knows_nothing_of_the_answer_that_it_broke_off(chat: Page, model: ScriptedServer) -> None:
+def test_a_new_chat_drops_the_aborted_answer(chat: Page, model: ScriptedServer) -> None:
     never = threading.Event()
     model.answers = [Answer(events=[*HELLO[:2], never]), Answer(events=HELLO)]
     say(chat, "Say hello")
@@ -305,20 +303,20 @@ def test_stopping_ends_the_call_at_once(browser: Page, simulated: str, collector
     ] == "asyncio.exceptions.CancelledError"
 
 
-# ── what goes wrong ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── failures ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (TOO_MANY, "The model server has too much to do at the moment (429)."),
+        (TOO_MANY, "The model server is overloaded (429)."),
         (FAILED, "The model server failed (500)."),
         (Answer(events=[*HELLO[:2], CUT]), "There is no connection to the model server."),
-        (Answer(events=HELLO[:2]), "The answer broke off."),
+        (Answer(events=HELLO[:2]), "The answer ended early."),
     ],
     ids=["429", "500", "lost", "without an end"],
 )
-def test_what_failed_says_why_and_can_be_tried_again(
+def test_a_failed_turn_shows_its_reason_and_can_be_retried(
     answer: Answer, words: str, chat: Page, model: ScriptedServer
 ) -> None:
     model.answers = [answer]
@@ -337,7 +335,7 @@ def test_what_failed_says_why_and_can_be_tried_again(
     assert chat.complaints == []
 
 
-def test_a_server_that_is_down_and_an_app_that_is_gone(browser: Page) -> None:
+def test_an_unreachable_server_and_an_unreachable_app_are_told_apart(browser: Page) -> None:
     variables = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OPENAI_MODEL": "gpt-4o", "TRACE_URL": TRACE_URL}
     with chat_app(PYTHON, **variables) as address:
         chat = opened(browser, address)
@@ -346,14 +344,14 @@ def test_a_server_that_is_down_and_an_app_that_is_gone(browser: Page) -> None:
         assert note(chat) == "There is no connection to the model server. Try again Trace"
     say(chat, "Hello again")
     wait_until_answered(chat, 2)
-    # What never arrived has no trace.
+    # A turn that did not reach the app has no trace.
     assert note(chat) == "The chat app cannot be reached. Try again"
-    # An older question, tried again, would come after what was said since.
+    # Only the last turn can be retried: an older one would come after newer messages.
     assert len(chat.texts(".again")) == 1
     assert chat.texts(".question") == ["Hello", "Hello again"]
 
 
-def test_an_app_that_ends_amid_an_answer(browser: Page) -> None:
+def test_an_app_that_ends_during_an_answer(browser: Page) -> None:
     never = threading.Event()
     with scripted(Answer(events=[*HELLO[:2], never])) as script:
         with chat_app(PYTHON, OPENAI_BASE_URL=script.url, OPENAI_MODEL="gpt-4o") as address:
@@ -381,7 +379,7 @@ def test_it_fits_a_phone(chat: Page, model: ScriptedServer) -> None:
     ]
     sizes = chat.evaluate("['text', 'send', 'new'].map((id) => document.getElementById(id).offsetHeight)")
     assert min(sizes) >= 44
-    # The box to type in is in sight, at the bottom.
+    # The text box is visible at the bottom.
     assert chat.evaluate("document.querySelector('form').getBoundingClientRect().bottom") == 844
     assert (
         json.loads(chat.evaluate("getComputedStyle(document.querySelector('#text')).fontSize").removesuffix("px")) >= 16
@@ -389,7 +387,7 @@ def test_it_fits_a_phone(chat: Page, model: ScriptedServer) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_from_its_ground(scheme: str, chat: Page, model: ScriptedServer) -> None:
+def test_text_has_enough_contrast(scheme: str, chat: Page, model: ScriptedServer) -> None:
     model.answers = [FAILED]
     chat.show_as(scheme=scheme)
     say(chat, "Hello")

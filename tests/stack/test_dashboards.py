@@ -1,4 +1,4 @@
-"""Dashboards that people can read: every chart says what it shows, in a unit, and fits its place."""
+"""The dashboards: every panel has a description, a unit, a legend and a place of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.stack.dashboards import FILES, GRAFANA, loaded, panels
+from tests.support.stack.dashboards import FILES, GRAFANA, loaded, panels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.stack
 
 DASHBOARDS = loaded()
-UNMODELLED = {"definition", "titleFormat", "textFormat", "useValueForTime", "tooltip"}
-"""The editor's copy of a query, what only annotations of Prometheus have, and a heatmap's tooltip of later versions."""
+UNMODELLED = {"titleFormat", "textFormat"}
+"""Fields of Prometheus' annotations that Grafana's models do not have."""
 
 
 @pytest.fixture(params=DASHBOARDS)
@@ -28,7 +28,7 @@ def dashboard(request: pytest.FixtureRequest) -> dict[str, Any]:
     return DASHBOARDS[request.param]
 
 
-def test_there_is_one_for_each_question() -> None:
+def test_there_are_four_dashboards() -> None:
     assert {name: board["title"] for name, board in DASHBOARDS.items()} == {
         "client": "GenAI client",
         "server": "GenAI server",
@@ -38,15 +38,15 @@ def test_there_is_one_for_each_question() -> None:
     assert len({board["uid"] for board in DASHBOARDS.values()}) == 4
 
 
-def test_the_files_are_those_that_their_source_makes(tmp_path: Path) -> None:
+def test_the_json_files_are_what_the_generator_writes(tmp_path: Path) -> None:
     shutil.copytree(GRAFANA / "generate", tmp_path / "generate")
     (tmp_path / "dashboards").mkdir()
     subprocess.run([sys.executable, "-B", tmp_path / "generate"], timeout=60, check=True)
-    made = {file.name: file.read_text() for file in (tmp_path / "dashboards").iterdir()}
-    assert made == {file.name: file.read_text() for file in FILES}
+    written = {file.name: file.read_text() for file in (tmp_path / "dashboards").iterdir()}
+    assert written == {file.name: file.read_text() for file in FILES}
 
 
-def test_grafana_knows_every_field(dashboard: dict[str, Any]) -> None:
+def test_grafanas_models_know_every_field(dashboard: dict[str, Any]) -> None:
     from grafana_foundation_sdk.cog.encoder import JSONEncoder
     from grafana_foundation_sdk.cog.plugins import register_default_plugins
     from grafana_foundation_sdk.models.dashboard import Dashboard
@@ -57,7 +57,7 @@ def test_grafana_knows_every_field(dashboard: dict[str, Any]) -> None:
 
 
 def lost(written: Any, read: Any) -> set[str]:
-    """The fields whose value did not come through."""
+    """The fields whose value did not survive the round trip."""
     if isinstance(written, dict) and isinstance(read, dict):
         fields = written.keys() - UNMODELLED
         return (fields - read.keys()).union(*(lost(written[field], read[field]) for field in fields & read.keys()))
@@ -66,7 +66,7 @@ def lost(written: Any, read: Any) -> set[str]:
     return set() if written == read else {f"{written} became {read}"}
 
 
-def test_every_chart_says_what_it_shows(dashboard: dict[str, Any]) -> None:
+def test_every_panel_has_title_description_unit_and_legend(dashboard: dict[str, Any]) -> None:
     for panel in panels(dashboard):
         assert panel["title"]
         assert panel["description"].endswith((".", "yaml.")), panel["title"]
@@ -75,7 +75,7 @@ def test_every_chart_says_what_it_shows(dashboard: dict[str, Any]) -> None:
             assert target["legendFormat"] or panel["type"] == "table", panel["title"]
 
 
-def test_no_chart_lies_over_another(dashboard: dict[str, Any]) -> None:
+def test_no_panel_overlaps_another(dashboard: dict[str, Any]) -> None:
     taken: dict[tuple[int, int], str] = {}
     for panel in dashboard["panels"]:
         place = panel["gridPos"]
@@ -89,22 +89,22 @@ def test_no_chart_lies_over_another(dashboard: dict[str, Any]) -> None:
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
 
 
-def test_every_variable_is_chosen_from_what_there_is(dashboard: dict[str, Any]) -> None:
+def test_every_variable_is_used(dashboard: dict[str, Any]) -> None:
     names = {variable["name"] for variable in dashboard["templating"]["list"]}
     text = str(dashboard["panels"])
     assert {name for name in ("provider", "model", "instance") if f"${name}" in text} == names - {"datasource"}
 
 
-def test_dots_on_charts_lead_to_traces() -> None:
+def test_exemplars_link_to_traces() -> None:
     (prometheus, jaeger) = yaml.safe_load((GRAFANA / "provisioning/datasources/datasources.yaml").read_text())[
         "datasources"
     ]
     (destination,) = prometheus["jsonData"]["exemplarTraceIdDestinations"]
     assert destination == {"name": "trace_id", "datasourceUid": jaeger["uid"]}
-    dotted = {
+    with_exemplars = {
         panel["title"]
         for board in DASHBOARDS.values()
         for panel in panels(board)
         if any(target["exemplar"] for target in panel["targets"])
     }
-    assert dotted >= {"Time to first chunk", "Time to first token, traced", "Duration"}
+    assert with_exemplars >= {"Time to first chunk", "Time to first token, OpenTelemetry", "Duration"}

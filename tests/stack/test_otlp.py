@@ -1,4 +1,4 @@
-"""All three signals of a program arrive behind a real collector hop, over both protocols of OTLP, before and behind it."""
+"""All three signals of a program pass a real OTLP hop, over both protocols, on the way in and on the way out."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.stack.programs import await_that
-from tests.stack.rotel import rotel
 from tests.support.otlp.grpc_receiver import grpc_receiver
 from tests.support.otlp.receiver import receiver
 from tests.support.processes import RUN, outcome
+from tests.support.stack.programs import await_that
+from tests.support.stack.rotel import rotel
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.stack.rotel import Protocol
+    from tests.support.stack.rotel import Protocol
 
 pytestmark = pytest.mark.stack
 
@@ -32,19 +32,21 @@ with openai.OpenAI() as client:
 RECEIVERS = {"http": receiver, "grpc": grpc_receiver}
 
 
-@pytest.mark.parametrize("behind", ["http", "grpc"])
-@pytest.mark.parametrize("before", ["http", "grpc"])
-def test_three_signals_pass_a_collector(before: Protocol, behind: Protocol, model_server: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("outbound", ["http", "grpc"])
+@pytest.mark.parametrize("inbound", ["http", "grpc"])
+def test_all_three_signals_pass_a_collector(
+    inbound: Protocol, outbound: Protocol, model_server: str, tmp_path: Path
+) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
-    with RECEIVERS[behind]() as received, rotel(received.endpoint, behind, tmp_path) as hop:
+    with RECEIVERS[outbound]() as received, rotel(received.endpoint, outbound, tmp_path) as hop:
         status, _, err = outcome(
             RUN,
             "program.py",
             cwd=tmp_path,
             OPENAI_BASE_URL=model_server,
             OPENAI_API_KEY="unused",
-            OTEL_EXPORTER_OTLP_ENDPOINT=hop.http if before == "http" else hop.grpc,
-            OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf" if before == "http" else "grpc",
+            OTEL_EXPORTER_OTLP_ENDPOINT=hop.http if inbound == "http" else hop.grpc,
+            OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf" if inbound == "http" else "grpc",
             OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT="true",
         )
         assert (status, err) == (0, "")
@@ -57,5 +59,5 @@ def test_three_signals_pass_a_collector(before: Protocol, behind: Protocol, mode
     assert event.span_id == span.span_id
     metrics = {metric.name: metric for metric in received.metrics}
     (first_chunk,) = metrics["gen_ai.client.operation.time_to_first_chunk"].histogram.data_points
-    # What leads from a chart to a trace.
+    # The exemplar links a panel to a trace.
     assert [exemplar.trace_id for exemplar in first_chunk.exemplars] == [span.trace_id]

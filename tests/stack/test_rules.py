@@ -1,4 +1,4 @@
-"""The rules do what is wanted of them in every situation that they are for: their own tests, by Prometheus' own tool."""
+"""promtool checks the configuration and the rules, and runs the scenarios of deploy/prometheus/tests."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import subprocess
 import pytest
 import yaml
 
-from tests.stack.programs import program
-from tests.stack.prometheus import DEPLOYED, faster
+from tests.support.stack.programs import program
+from tests.support.stack.prometheus import DEPLOYED, faster
 
 pytestmark = pytest.mark.stack
 
@@ -40,8 +40,8 @@ def test_every_rule_has_a_scenario() -> None:
         for group in yaml.safe_load(file.read_text())["groups"]
         for rule in group["rules"]
     ]
-    # Constants, and what is tested through the alerts or figures that are made of it.
-    beneath = {
+    # Constants, and intermediate rules that the scenarios of other rules cover.
+    covered_by_others = {
         "genai:requests_waiting:target",
         "genai:kv_cache_usage:target",
         "genai:token_price_usd:per_million",
@@ -49,7 +49,7 @@ def test_every_rule_has_a_scenario() -> None:
         "model:genai_client_first_chunk_seconds:mean5m",
         "model:genai_server_first_token_seconds:mean5m",
     }
-    assert {rule for rule in rules if rule not in tested} == beneath
+    assert {rule for rule in rules if rule not in tested} == covered_by_others
 
 
 def test_faster_rules_are_the_same_rules() -> None:

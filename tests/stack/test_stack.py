@@ -1,4 +1,4 @@
-"""The stack at work: every chart has data, every rule is evaluated, and a fault is seen, alerted, traced, and over."""
+"""The running stack: every panel has data, every rule is evaluated, and a fault is seen, alerted, traced and resolved."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pytest
 import yaml
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from tests.stack.dashboards import PanelQuery, loaded, queries
-from tests.stack.programs import await_that
-from tests.stack.prometheus import DEPLOYED, faster
 from tests.support.browser.chat_app import events
+from tests.support.stack.dashboards import PanelQuery, loaded, queries
+from tests.support.stack.programs import await_that
+from tests.support.stack.prometheus import DEPLOYED, faster
 
 if TYPE_CHECKING:
-    from tests.stack.stack import Stack
+    from tests.support.stack.stack import Stack
 
 pytestmark = pytest.mark.stack
 
@@ -29,7 +29,7 @@ RULES = [
     for rule in group["rules"]
 ]
 PATIENCE_S = 60.0
-"""For windows to fill, for a queue to grow and to drain, on a busy machine."""
+"""Seconds for windows to fill and for a queue to grow and drain, on a busy machine."""
 
 
 def returns_data(stack: Stack, expression: str) -> None:
@@ -41,36 +41,36 @@ def seconds(span: Span) -> float:
 
 
 @pytest.mark.parametrize("query", queries(), ids=str)
-def test_every_chart_has_data(query: PanelQuery, running_stack: Stack) -> None:
+def test_every_panel_has_data(query: PanelQuery, running_stack: Stack) -> None:
     returns_data(running_stack, query.executable)
     for label in query.labels:
         assert any(series["metric"].get(label) for series in running_stack.prometheus.query(query.executable)), label
 
 
-def test_every_choice_of_a_dashboard_has_values(running_stack: Stack) -> None:
+def test_every_variable_of_a_dashboard_has_values(running_stack: Stack) -> None:
     for dashboard in loaded().values():
         for variable in dashboard["templating"]["list"]:
             if variable["type"] == "query":
-                metric, label = variable["definition"].removeprefix("label_values(").removesuffix(")").split(", ")
+                metric, label = variable["query"]["query"].removeprefix("label_values(").removesuffix(")").split(", ")
                 returns_data(running_stack, f'count by ({label}) ({metric}{{{label}!=""}})')
 
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if "record" in rule], ids=lambda rule: rule["record"])
-def test_every_recorded_figure_has_data(rule: dict[str, str], running_stack: Stack) -> None:
+def test_every_recording_rule_has_data(rule: dict[str, str], running_stack: Stack) -> None:
     returns_data(running_stack, rule["record"])
 
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if "alert" in rule], ids=lambda rule: rule["alert"])
-def test_every_alert_looks_at_something_that_is_there(rule: dict[str, str], running_stack: Stack) -> None:
+def test_every_alert_reads_series_that_exist(rule: dict[str, str], running_stack: Stack) -> None:
     expression = faster(rule["expr"])
     running_stack.prometheus.query(expression)
-    looked_at = set(re.findall(r"(?:vllm|model|instance):[\w:]+|gen_ai_\w+|\bup\b", expression))
-    assert looked_at
-    for series in looked_at:
+    read = set(re.findall(r"(?:vllm|model|instance):[\w:]+|gen_ai_\w+|\bup\b", expression))
+    assert read
+    for series in read:
         returns_data(running_stack, f"count({series})")
 
 
-def test_the_server_finds_no_fault_with_the_rules(running_stack: Stack) -> None:
+def test_prometheus_evaluates_every_rule_without_error(running_stack: Stack) -> None:
     rules = running_stack.prometheus.rules()
     assert len(rules) == len(RULES)
     await_that(
@@ -83,7 +83,9 @@ def test_the_server_finds_no_fault_with_the_rules(running_stack: Stack) -> None:
 def test_a_slow_answer_is_traced_to_the_replica_that_made_it_wait(running_stack: Stack) -> None:
     stack, sick = running_stack, "simulator-2"
     saturated = ("GenAIQueueSaturated", f"{sick}:8000")
-    await_that(lambda: saturated not in stack.prometheus.firing(), lambda: "fires before there is a fault", PATIENCE_S)
+    await_that(
+        lambda: saturated not in stack.prometheus.firing(), lambda: "the alert fires before the fault", PATIENCE_S
+    )
 
     since = time.time_ns()
     stack.fault(sick, "kv-tokens=1500")
@@ -93,11 +95,11 @@ def test_a_slow_answer_is_traced_to_the_replica_that_made_it_wait(running_stack:
     waiting = stack.prometheus.query("topk(1, vllm:num_requests_waiting)")
     assert [series["metric"]["instance"] for series in waiting] == [f"{sick}:8000"]
 
-    # Switched off, the queue drains, so that all calls of that time have ended when the alert has.
+    # With the fault off, the queue drains: when the alert resolves, all calls of that time have ended.
     stack.fault(sick, "off")
     await_that(lambda: saturated not in stack.prometheus.firing(), lambda: "the alert does not resolve", PATIENCE_S)
 
-    # The slowest answer of that time: in its trace, the server's part says that it waited, and where.
+    # The trace of the slowest answer of that time: its SERVER span has the queue time and the replica.
     spans = [span for span in list(stack.received.spans) if span.start_time_unix_nano >= since]
     slowest = max((span for span in spans if span.kind == Span.SPAN_KIND_CLIENT), key=seconds)
     (served,) = (span for span in spans if span.trace_id == slowest.trace_id and span.kind == Span.SPAN_KIND_SERVER)
@@ -107,18 +109,18 @@ def test_a_slow_answer_is_traced_to_the_replica_that_made_it_wait(running_stack:
     assert {name.key: name.value.string_value for name in process}["service.instance.id"] == f"{sick}:8000"
 
 
-def test_the_gateway_passes_chunks_on_as_they_come(running_stack: Stack) -> None:
+def test_the_gateway_does_not_buffer_a_stream(running_stack: Stack) -> None:
     with openai.OpenAI(base_url=running_stack.gateway, api_key="none", max_retries=0) as client:
         stream = client.chat.completions.create(
             model="sim-8b", messages=[{"role": "user", "content": "Tell me everything"}], max_tokens=60, stream=True
         )
-        came = [time.monotonic() for _ in stream]
-    at_once = [gap for gap in (later - earlier for earlier, later in pairwise(came)) if gap < 0.002]
-    # A buffer is passed on when it is full: a dozen chunks at once, and then none for a while.
-    assert len(at_once) < len(came) / 2
+        arrivals = [time.monotonic() for _ in stream]
+    at_once = [gap for gap in (later - earlier for earlier, later in pairwise(arrivals)) if gap < 0.002]
+    # A buffering proxy forwards a dozen chunks at once, and then none for a while.
+    assert len(at_once) < len(arrivals) / 2
 
 
-def test_a_person_who_chats_is_in_the_figures(running_stack: Stack) -> None:
+def test_a_chat_turn_is_counted(running_stack: Stack) -> None:
     assert "done" in events(running_stack.chat, "What is the weather in Paris?")[-1]
     returns_data(
         running_stack,

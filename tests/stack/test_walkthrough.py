@@ -12,11 +12,11 @@ import yaml
 
 from otel_genai.semconv import gen_ai, otel_genai
 from otel_genai.simulator.faults import command
-from tests.stack.compose import services
-from tests.stack.dashboards import loaded, panels, queries
-from tests.stack.programs import ROOT
-from tests.stack.prometheus import DEPLOYED
-from tests.stack.walkthrough import FAULT, SICK
+from tests.support.stack.compose import services
+from tests.support.stack.dashboards import loaded, panels, queries
+from tests.support.stack.programs import ROOT
+from tests.support.stack.prometheus import DEPLOYED
+from tests.support.stack.walkthrough import FAULT, SICK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,14 +1,13 @@
-"""Writes the dashboards as the JSON that Grafana provisions: `python deploy/grafana/generate`."""
+"""Writes the dashboards as the JSON that Grafana provisions: `make dashboards`."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from client import CLIENT
 from cost import COST
 from gap import GAP
-from panels import dashboard_json
+from grafana import dashboard_json
 from server import SERVER
 
 TARGET = Path(__file__).parents[1] / "dashboards"
@@ -17,7 +16,7 @@ TARGET = Path(__file__).parents[1] / "dashboards"
 def main() -> None:
     """Write all of them."""
     for name, dashboard in {"client": CLIENT, "server": SERVER, "gap": GAP, "cost": COST}.items():
-        (TARGET / f"{name}.json").write_text(json.dumps(dashboard_json(dashboard), indent=2) + "\n")
+        (TARGET / f"{name}.json").write_text(dashboard_json(dashboard))
 
 
 if __name__ == "__main__":

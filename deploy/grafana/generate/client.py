@@ -1,4 +1,4 @@
-"""What applications see of the models that they call: OpenTelemetry's metrics, through the collector."""
+"""The calls that applications make to models: OpenTelemetry's metrics, through the collector."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SELECTED = 'gen_ai_provider_name=~"$provider", gen_ai_request_model=~"$model"'
 CLIENT = Dashboard(
     uid="genai-client",
     title="GenAI client",
-    description="What applications see of the models that they call.",
+    description="The calls that applications make to models, as the applications measure them.",
     variables=(
         Variable("provider", "Provider", f"{CLIENT_DURATION}_count", "gen_ai_provider_name"),
         Variable("model", "Model", f"{CLIENT_DURATION}_count", "gen_ai_request_model"),
@@ -32,7 +32,7 @@ CLIENT = Dashboard(
             (
                 Panel(
                     title="Calls",
-                    description="Finished calls a second, by operation, model and provider. Retries are part of their call.",
+                    description="Finished calls per second, by operation, model and provider. A call includes its retries.",
                     unit="reqps",
                     queries=(
                         Query(
@@ -49,9 +49,9 @@ CLIENT = Dashboard(
                 ),
                 Panel(
                     title="Failed calls",
-                    description="Share of the calls of the last five minutes that ended in an error. What the caller stopped is none.",
+                    description="Share of the calls that ended in an error, over five minutes. A call that its caller stopped is no error.",
                     unit="percentunit",
-                    highest=1,
+                    maximum=1,
                     threshold=0.05,
                     queries=(
                         Query(
@@ -62,7 +62,7 @@ CLIENT = Dashboard(
                 ),
                 Panel(
                     title="Errors by type",
-                    description="Failed calls a second: HTTP status, or the class of the exception.",
+                    description="Failed calls per second, by HTTP status or exception class.",
                     unit="reqps",
                     stacked=True,
                     queries=(
@@ -79,21 +79,21 @@ CLIENT = Dashboard(
             (
                 Panel(
                     title="Duration",
-                    description="From the call to the last chunk. The dots are calls: one leads to its trace.",
+                    description="From the call to the last chunk. Each point is one call and links to its trace.",
                     unit="s",
                     exemplars=True,
                     queries=quantiles(CLIENT_DURATION, SELECTED),
                 ),
                 Panel(
                     title="Time to first chunk",
-                    description="What a person waits until an answer begins. Streamed calls only. The dots lead to traces.",
+                    description="The wait until an answer begins. Streamed calls only. Points link to traces.",
                     unit="s",
                     exemplars=True,
                     queries=quantiles(CLIENT_FIRST_CHUNK, SELECTED),
                 ),
                 Panel(
-                    title="Inter-token latency",
-                    description="Time between one chunk and the next, as the client receives them.",
+                    title="Inter-chunk latency",
+                    description="Time from one chunk to the next at the client. A chunk may carry several tokens.",
                     unit="s",
                     exemplars=True,
                     queries=quantiles(CLIENT_CHUNK, SELECTED),
@@ -111,7 +111,7 @@ CLIENT = Dashboard(
                 ),
                 Panel(
                     title="Time to first chunk by model, p95",
-                    description="One streamed call in twenty waits longer for its beginning.",
+                    description="One streamed call in twenty waits longer for its first chunk.",
                     unit="s",
                     queries=(
                         Query(
@@ -124,7 +124,7 @@ CLIENT = Dashboard(
                 ),
                 Panel(
                     title="Time to first chunk, distribution",
-                    description="How many streamed calls fell into each bucket: two stripes are two kinds of calls.",
+                    description="Streamed calls in each bucket: two bands are two kinds of calls.",
                     unit="s",
                     kind="heatmap",
                     exemplars=True,
@@ -142,7 +142,7 @@ CLIENT = Dashboard(
             (
                 Panel(
                     title="Tokens by type",
-                    description="As the provider counts them. Calls without usage in their answer are not in here.",
+                    description="As the provider counts them. Calls whose response has no usage are not included.",
                     unit=TOKENS_PER_SECOND,
                     stacked=True,
                     queries=(
@@ -162,8 +162,8 @@ CLIENT = Dashboard(
                     ),
                 ),
                 Panel(
-                    title="Tokens a call",
-                    description="The mean. Growing input is a conversation, or a prompt, that grows.",
+                    title="Tokens per call",
+                    description="The mean. Input grows with the length of conversations and prompts.",
                     unit=TOKENS,
                     queries=(Query(mean(CLIENT_TOKENS, SELECTED, "gen_ai_token_type"), "{{gen_ai_token_type}}"),),
                 ),

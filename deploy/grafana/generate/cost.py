@@ -1,4 +1,4 @@
-"""What tokens cost, bought or made."""
+"""The cost of tokens: those of an API, and those of self-hosted replicas."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ SERVED = 'model_name=~"$model"'
 COST = Dashboard(
     uid="genai-cost",
     title="GenAI cost",
-    description="Tokens by the price table of the recording rules, and what one's own replicas make of their hours.",
+    description="API tokens by the price table of the recording rules, and the hourly price of self-hosted replicas per token.",
     variables=(Variable("model", "Model", f"{CLIENT_TOKENS}_sum", "gen_ai_request_model"),),
     rows=(
         Row(
-            "Bought",
+            "API spend",
             (
                 Panel(
-                    title="An hour at this pace",
-                    description="What the tokens of the last five minutes would cost in an hour.",
+                    title="Spend per hour",
+                    description="The token rate of the last five minutes, as dollars per hour.",
                     unit="currencyUSD",
                     kind="stat",
                     queries=(Query(f"sum(model:genai_token_cost_usd:rate5m{{{CALLED}}}) * 3600", "all models"),),
                 ),
                 Panel(
-                    title="By model and type",
-                    description="Dollars an hour.",
+                    title="Spend per hour, by model and token type",
+                    description="The token rate of the last five minutes, as dollars per hour.",
                     unit="currencyUSD",
                     stacked=True,
                     queries=(
@@ -37,8 +37,8 @@ COST = Dashboard(
                     ),
                 ),
                 Panel(
-                    title="A million tokens",
-                    description="Input and output as they are mixed at present: long prompts make it cheaper, long answers dearer.",
+                    title="Price per million tokens",
+                    description="For the present mix of input and output: long prompts lower it, long answers raise it.",
                     unit="currencyUSD",
                     queries=(
                         Query(
@@ -48,8 +48,8 @@ COST = Dashboard(
                     ),
                 ),
                 Panel(
-                    title="A thousand calls",
-                    description="Cost by calls rather than by tokens: it grows with the length of conversations.",
+                    title="Price per thousand calls",
+                    description="Cost per call in place of per token: it grows with the length of conversations.",
                     unit="currencyUSD",
                     queries=(
                         Query(
@@ -63,7 +63,7 @@ COST = Dashboard(
                 ),
                 Panel(
                     title="Tokens without a price",
-                    description="Models that the price table does not know: their cost is missing above.",
+                    description="Tokens of models that the price table does not list: the panels above lack their cost.",
                     unit=TOKENS_PER_SECOND,
                     queries=(
                         Query(
@@ -75,7 +75,7 @@ COST = Dashboard(
                 ),
                 Panel(
                     title="Price table",
-                    description="Dollars for a million tokens: deploy/prometheus/rules/cost.yaml.",
+                    description="Dollars per million tokens, from deploy/prometheus/rules/cost.yaml.",
                     unit="currencyUSD",
                     kind="table",
                     queries=(Query("genai:token_price_usd:per_million", ""),),
@@ -83,11 +83,11 @@ COST = Dashboard(
             ),
         ),
         Row(
-            "One's own replicas",
+            "Self-hosted replicas",
             (
                 Panel(
-                    title="A million tokens, from one's own replicas",
-                    description="Replicas are paid by the hour: the busier they are, the cheaper a token.",
+                    title="Self-hosted cost per million tokens",
+                    description="Replicas are paid by the hour: the busier they are, the less a token costs.",
                     unit="currencyUSD",
                     width=12,
                     queries=(
@@ -99,8 +99,8 @@ COST = Dashboard(
                     ),
                 ),
                 Panel(
-                    title="Replicas and their load",
-                    description="How many there are, and their mean saturation: much of the one and little of the other is money lost.",
+                    title="Replicas and saturation",
+                    description="The number of replicas and their mean saturation: many replicas with low saturation are wasted money.",
                     unit="short",
                     width=12,
                     queries=(

@@ -1,4 +1,4 @@
-"""The same requests seen from both ends."""
+"""The same requests, measured at the client and at the server."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ SERVED = 'model_name=~"$model"'
 GAP = Dashboard(
     uid="genai-gap",
     title="GenAI client against server",
-    description="The same requests seen from both ends. What lies between is network, gateway, and the client's own process.",
+    description="The same requests at client and server. The difference is network, gateway, and the client's own process.",
     variables=(Variable("model", "Model", "vllm:num_requests_running", "model_name"),),
     rows=(
         Row(
-            "Until an answer begins",
+            "Time to the first output",
             (
                 Panel(
-                    title="The gap",
-                    description="Mean time to first chunk at the clients less mean time to first token at the servers.",
+                    title="Client-server gap",
+                    description="Mean time to first chunk at the clients minus mean time to first token at the servers.",
                     unit="s",
                     threshold=0.25,
                     queries=(Query(f"model:genai_client_server_gap_seconds:mean5m{{{SERVED}}}", "{{model_name}}"),),
                 ),
                 Panel(
-                    title="Means",
+                    title="First chunk and first token, mean",
                     description="Both sides of the gap, over five minutes.",
                     unit="s",
                     queries=(
@@ -43,8 +43,8 @@ GAP = Dashboard(
                     ),
                 ),
                 Panel(
-                    title="95th percentiles",
-                    description="Their difference is no percentile of anything, but lines that part are a reason to look.",
+                    title="First chunk and first token, p95",
+                    description="The difference of two percentiles is no percentile, but lines that diverge are a reason to look.",
                     unit="s",
                     exemplars=True,
                     queries=(
@@ -59,7 +59,7 @@ GAP = Dashboard(
             (
                 Panel(
                     title="Duration, mean",
-                    description="Calls at the clients, retries and waiting for a connection included, and requests at the servers.",
+                    description="Calls at the clients, including retries and waits for a connection, and requests at the servers.",
                     unit="s",
                     queries=(
                         Query(mean(CLIENT_DURATION, CALLED), "client"),
@@ -68,7 +68,7 @@ GAP = Dashboard(
                 ),
                 Panel(
                     title="Requests",
-                    description="More at the servers: retries, or clients without telemetry. More at the clients: calls that never arrive.",
+                    description="More at the servers: retries, or clients without telemetry. More at the clients: calls do not arrive.",
                     unit="reqps",
                     queries=(
                         Query(rate(f"{CLIENT_DURATION}_count", CALLED), "client"),
@@ -77,7 +77,7 @@ GAP = Dashboard(
                 ),
                 Panel(
                     title="Output tokens",
-                    description="More at the servers: answers that nobody read to the end, or that came without usage.",
+                    description="More at the servers: responses that a client stopped early, or that carried no usage.",
                     unit=TOKENS_PER_SECOND,
                     queries=(
                         Query(rate(f"{CLIENT_TOKENS}_sum", f'{CALLED}, gen_ai_token_type="output"'), "client"),
@@ -85,8 +85,8 @@ GAP = Dashboard(
                     ),
                 ),
                 Panel(
-                    title="Between two pieces",
-                    description="Chunks at the client, tokens at the server, p95. Apart: something between gathers what should flow.",
+                    title="Inter-token latency",
+                    description="p95 of chunks at the client and tokens at the server. If the lines diverge, a part buffers the stream.",
                     unit="s",
                     queries=(
                         Query(quantile(0.95, CLIENT_CHUNK, CALLED), "client, chunk"),
@@ -94,8 +94,8 @@ GAP = Dashboard(
                     ),
                 ),
                 Panel(
-                    title="Broken off",
-                    description="Failed calls at the clients, and requests that were aborted at the servers.",
+                    title="Aborted",
+                    description="Failed calls at the clients, and aborted requests at the servers.",
                     unit="reqps",
                     queries=(
                         Query(rate(f"{CLIENT_DURATION}_count", f'{CALLED}, error_type!=""'), "client, failed"),

@@ -1,4 +1,4 @@
-"""Model servers: how much they do, how long it takes, and how full they are, under vLLM's metric names."""
+"""Model servers: throughput, latency and saturation, under vLLM's metric names."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from promql import TOKENS, TOKENS_PER_SECOND, mean, quantiles, rate
 
 SELECTED = 'model_name=~"$model", instance=~"$instance"'
 TRACED = 'gen_ai_request_model=~"$model", instance=~"$instance"'
-"""The same requests in the metrics that come with traces."""
+"""The same requests in OpenTelemetry's metrics."""
 
 SERVER = Dashboard(
     uid="genai-server",
     title="GenAI server",
-    description="Model servers: how much they do, how long it takes, and how full they are.",
+    description="Model servers: throughput, latency and saturation.",
     variables=(
         Variable("model", "Model", "vllm:num_requests_running", "model_name"),
         Variable("instance", "Replica", "vllm:num_requests_running", "instance"),
@@ -23,42 +23,42 @@ SERVER = Dashboard(
             (
                 Panel(
                     title="Saturation",
-                    description="The greater of waiting queue and KV cache, each by its target. From 1 on a replica has too much to do.",
+                    description="The greater of waiting queue and KV cache, each divided by its target. A replica is overloaded from 1 on.",
                     unit="percentunit",
                     threshold=1,
                     queries=(Query(f"instance:genai_saturation:max{{{SELECTED}}}", "{{instance}}"),),
                 ),
                 Panel(
                     title="Waiting requests",
-                    description="Requests that are not scheduled yet. A queue that grows is time to first token that grows.",
+                    description="Requests that are not scheduled yet. Time to first token grows with the queue.",
                     unit="short",
                     queries=(Query(f"sum by (instance) (vllm:num_requests_waiting{{{SELECTED}}})", "{{instance}}"),),
                 ),
                 Panel(
                     title="Running requests",
-                    description="Requests in the batch: each step gives every one of them a token.",
+                    description="Requests in the batch: each step generates one token for each of them.",
                     unit="short",
                     queries=(Query(f"sum by (instance) (vllm:num_requests_running{{{SELECTED}}})", "{{instance}}"),),
                 ),
                 Panel(
                     title="KV cache utilization",
-                    description="Share of the cache's blocks that are in use. Full, requests wait or are preempted.",
+                    description="Share of the cache's blocks in use. When it is full, requests wait or are preempted.",
                     unit="percentunit",
-                    highest=1,
+                    maximum=1,
                     threshold=0.8,
                     queries=(Query(f"max by (instance) (vllm:kv_cache_usage_perc{{{SELECTED}}})", "{{instance}}"),),
                 ),
                 Panel(
                     title="Preemptions",
-                    description="Running requests a second that lost their place in the cache and are computed anew.",
+                    description="Running requests per second that lost their blocks and are recomputed.",
                     unit="ops",
                     queries=(Query(rate("vllm:num_preemptions_total", SELECTED, "instance"), "{{instance}}"),),
                 ),
                 Panel(
                     title="Prefix cache hits",
-                    description="Share of prompt tokens that need not be computed, because a request before began with the same.",
+                    description="Share of prompt tokens that were in the cache, because an earlier request began with the same tokens.",
                     unit="percentunit",
-                    highest=1,
+                    maximum=1,
                     queries=(
                         Query(
                             f"{rate('vllm:prefix_cache_hits_total', SELECTED, 'instance')}"
@@ -74,7 +74,7 @@ SERVER = Dashboard(
             (
                 Panel(
                     title="Tokens",
-                    description="Prompt tokens that are read (in) and tokens that are generated (out) a second, all replicas together.",
+                    description="Prompt tokens (in) and generated tokens (out) per second, all replicas together.",
                     unit=TOKENS_PER_SECOND,
                     queries=(
                         Query(rate("vllm:prompt_tokens_total", SELECTED), "in"),
@@ -83,13 +83,13 @@ SERVER = Dashboard(
                 ),
                 Panel(
                     title="Generated tokens by replica",
-                    description="Unequal lines are unequal load, or a replica that is slower than the others.",
+                    description="Lines differ if load is uneven, or if a replica is slower than the others.",
                     unit=TOKENS_PER_SECOND,
                     queries=(Query(rate("vllm:generation_tokens_total", SELECTED, "instance"), "{{instance}}"),),
                 ),
                 Panel(
                     title="Finished requests",
-                    description="By the reason: stop and length are answers; abort is a client that left.",
+                    description="By finish reason: stop and length are complete answers; abort is a client that disconnected.",
                     unit="reqps",
                     stacked=True,
                     queries=(
@@ -116,7 +116,7 @@ SERVER = Dashboard(
                 ),
                 Panel(
                     title="Inter-token latency",
-                    description="Single gaps between tokens: stalls and long prefills in the same batch show here, not in the mean.",
+                    description="Time between two tokens: stalls and long prefills in the same batch show here, not in the mean.",
                     unit="s",
                     queries=quantiles("vllm:inter_token_latency_seconds", SELECTED),
                 ),
@@ -127,13 +127,13 @@ SERVER = Dashboard(
             (
                 Panel(
                     title="Queue time",
-                    description="The mean time in which nothing is done for a request. No percentiles: vLLM's first bucket ends at 0.3 s.",
+                    description="The mean wait until a request is scheduled. No percentiles: vLLM's first bucket ends at 0.3 s.",
                     unit="s",
                     queries=(Query(mean("vllm:request_queue_time_seconds", SELECTED, "instance"), "{{instance}}"),),
                 ),
                 Panel(
                     title="Phases, mean",
-                    description="Queue, prefill and decode on top of each other: the mean request.",
+                    description="Queue, prefill and decode, stacked: the mean request.",
                     unit="s",
                     stacked=True,
                     queries=tuple(
@@ -142,43 +142,43 @@ SERVER = Dashboard(
                     ),
                 ),
                 Panel(
-                    title="Tokens a step",
-                    description="What a step of the engine works on: many where prompts are read, the size of the batch where not.",
+                    title="Tokens per step",
+                    description="Tokens that one engine step processes: many during prefill, the batch size during decode.",
                     unit=TOKENS,
                     queries=(Query(mean("vllm:iteration_tokens_total", SELECTED, "instance"), "{{instance}}"),),
                 ),
             ),
         ),
         Row(
-            "With traces",
+            "OpenTelemetry metrics",
             (
                 Panel(
-                    title="Queue time, traced",
-                    description="By OpenTelemetry's metric, whose buckets are finer. The dots are requests: one leads to its trace.",
+                    title="Queue time, OpenTelemetry",
+                    description="OpenTelemetry's metric, with finer buckets. Each point is one request and links to its trace.",
                     unit="s",
                     exemplars=True,
                     width=12,
                     queries=quantiles("otel_genai_engine_queue_duration_seconds", TRACED),
                 ),
                 Panel(
-                    title="Time to first token, traced",
-                    description="The same as above by OpenTelemetry's metric. The dots lead to traces.",
+                    title="Time to first token, OpenTelemetry",
+                    description="The same as above from OpenTelemetry's metric. Points link to traces.",
                     unit="s",
                     exemplars=True,
                     width=12,
                     queries=quantiles("gen_ai_server_time_to_first_token_seconds", TRACED),
                 ),
                 Panel(
-                    title="Time per output token, traced",
-                    description="The same as above by OpenTelemetry's metric. The dots lead to traces.",
+                    title="Time per output token, OpenTelemetry",
+                    description="The same as above from OpenTelemetry's metric. Points link to traces.",
                     unit="s",
                     exemplars=True,
                     width=12,
                     queries=quantiles("gen_ai_server_time_per_output_token_seconds", TRACED),
                 ),
                 Panel(
-                    title="Request duration, traced",
-                    description="From a request's arrival to its last token. The dots lead to traces.",
+                    title="Request duration, OpenTelemetry",
+                    description="From a request's arrival to its last token. Points link to traces.",
                     unit="s",
                     exemplars=True,
                     width=12,

@@ -1,4 +1,4 @@
-// The conversation lives here, as the model server is told it. What failed is no part of it.
+// The conversation, in the model server's format. Failed turns are not part of it.
 const conversation = [];
 const element = (id) => document.getElementById(id);
 const [log, composer, text, send, stop, tools, status] =
@@ -8,7 +8,7 @@ const [log, composer, text, send, stop, tools, status] =
 let running = null;
 const traceUrl = fetch("settings").then((response) => response.json()).then((settings) => settings.trace_url).catch(() => null);
 
-// ── what people do ──────────────────────────────────────────────────────────────────────────────────────────────────
+// ── user input ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 composer.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -21,7 +21,7 @@ composer.addEventListener("submit", (event) => {
 
 text.addEventListener("input", fit);
 text.addEventListener("keydown", (event) => {
-  // A key that an input method needs for itself is no key for us.
+  // Keys of an input method's composition are not ours.
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
     event.preventDefault();
     composer.requestSubmit();
@@ -61,7 +61,7 @@ function fit() {
 
 function ask(question) {
   element("welcome").hidden = true;
-  // Tried again now, an older question would come after what has been said since.
+  // Only the last turn can be retried: an older question would come after newer messages.
   log.querySelectorAll(".again").forEach((button) => button.remove());
   const turn = element("turn").content.cloneNode(true).firstElementChild;
   turn.querySelector(".question").textContent = question;
@@ -114,7 +114,7 @@ async function answer(question, turn) {
 
 class Failure extends Error {}
 
-// The page begins the trace, so it knows where to look for it (https://www.w3.org/TR/trace-context/).
+// The page creates the trace id, so it can link to the trace (https://www.w3.org/TR/trace-context/).
 async function request(messages, trace, signal) {
   const response = await fetch("chat", {
     method: "POST",
@@ -152,9 +152,9 @@ function hex(bytes) {
   return Array.from(crypto.getRandomValues(new Uint8Array(bytes)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-// ── what is seen; only ever text, since a model may say anything ────────────────────────────────────────────────────
+// ── rendering: text only, because model output is untrusted ────────────────────────────────────────────────────
 
-// Whoever is at the end stays there as the text grows; whoever reads further up is left alone.
+// The log stays at its end while text grows, unless the user has scrolled up.
 let follows = true;
 const scrollToEnd = () => { if (follows) log.scrollTop = log.scrollHeight; };
 log.addEventListener("scroll", () => { follows = log.scrollHeight - log.scrollTop - log.clientHeight < 40; });
@@ -179,7 +179,7 @@ function end(turn, control) {
   turn.removeAttribute("aria-busy");
   if (running !== control) return;
   running = null;
-  // A button that vanishes takes the focus with it.
+  // Hiding a focused button loses the focus.
   const wasStop = document.activeElement === stop;
   stop.hidden = true;
   send.hidden = false;

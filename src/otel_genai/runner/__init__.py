@@ -1,1 +1,1 @@
-"""`otel-genai run`: becomes the user's program, with telemetry around it."""
+"""`otel-genai run`: becomes the user's program, with its GenAI calls instrumented."""

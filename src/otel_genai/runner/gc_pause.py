@@ -1,4 +1,7 @@
-"""Importing much at once."""
+"""A pause of the garbage collector while many modules are imported.
+
+It is not in `process.py`, because it has to be there before `process.py` imports the SDK.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """Importing allocates much and frees nothing: collections in between cost a sixth of our start-up and find no garbage."""
+    """Pause collections: imports allocate much and free nothing, and collections took a sixth of the start-up."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""What a run can be told beside its target. Those that have an environment variable are short for setting it."""
+"""The options of a run. An option that has an environment variable is short for setting it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_genai.runner.target.become import CannotRunError
+from otel_genai.runner.errors import CannotRunError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,47 +19,47 @@ _WRAP: Final = "OTEL_GENAI_WRAP"
 
 
 class Options(NamedTuple):
-    """All of them, with their defaults."""
+    """All options, with their defaults."""
 
     summary: bool = True
-    """Whether to print the figures at the end."""
+    """Whether to print the summary at the end."""
     children: bool = True
     """Whether Python processes that the program starts are instrumented, too."""
     service_name: str | None = None
     capture_content: bool = False
-    others: tuple[str, ...] = ()
-    """Instrumentors that are not ours, by name; `all` for all."""
+    third_party: tuple[str, ...] = ()
+    """Entry points of instrumentors from other packages; `all` for all that are installed."""
     wrap: tuple[str, ...] = ()
-    """Functions of any library that are timed, too: `package.module:Class.method[=name]`."""
+    """Functions of any library that get a span: `package.module:Class.method[=name]`."""
     record: Path | None = None
-    """Where operations are recorded."""
+    """The file that operations are recorded in."""
     report: Path | None = None
-    """Where a page made of the recording goes."""
+    """The HTML file that a page of graphs is written to."""
 
     def apply(self, scratch: Path) -> None:
-        """Set the variables, for this process and those that it starts; raises CannotRunError for files that cannot be written.
+        """Set the variables, for this process and its children; raises CannotRunError for files that cannot be written.
 
-        `scratch` is a folder that need not exist: a recording that nobody asked for goes there.
+        `scratch` is a folder for a temporary recording. It need not exist.
         """
         if self.service_name:
             os.environ[_SERVICE] = self.service_name
         if self.wrap:
-            _check_readable(self.wrap)
+            _check_functions(self.wrap)
             os.environ[_WRAP] = ",".join(filter(None, [os.environ.get(_WRAP, ""), *self.wrap]))
-        # A variable that says where content is to go is more exact than we are.
+        # A variable that names a place for content is more exact than the option.
         if self.capture_content and os.environ.get(_CAPTURE, "").strip().lower() in {"", "false", "no_content"}:
             os.environ[_CAPTURE] = "SPAN_AND_EVENT"
         if self.report is not None:
             if find_spec("plotly") is None:
                 raise CannotRunError("--report needs the extra 'report': pip install 'otel-genai[report]'")
-            _check_writable(self.report)
+            _check_report_file(self.report)
         if record := self.recording(scratch):
-            _begin_anew(record)
+            _create_recording(record)
             # Children may have another working directory.
             os.environ[_RECORD] = os.fspath(record)
 
     def recording(self, scratch: Path) -> Path | None:
-        """Where operations are recorded to, if a file was asked for or a page is to be made."""
+        """Return the file that operations are recorded in: `None` without `--record` and `--report`."""
         if self.record is not None:
             return self.record.absolute()
         if self.report is None:
@@ -68,7 +68,7 @@ class Options(NamedTuple):
         return Path(named).absolute() if named else scratch / "run.jsonl"
 
 
-def _check_readable(functions: Iterable[str]) -> None:
+def _check_functions(functions: Iterable[str]) -> None:
     from otel_genai.instrumentors.functions import patch
 
     for function in functions:
@@ -78,15 +78,15 @@ def _check_readable(functions: Iterable[str]) -> None:
             raise CannotRunError(f"--wrap: {error}") from None
 
 
-def _check_writable(file: Path) -> None:
-    """A page that cannot be written is better told before the run than after it."""
+def _check_report_file(file: Path) -> None:
+    # A user wants to know before a long run, not after it.
     folder = file.absolute().parent
     if file.is_dir() or not os.access(file if file.exists() else folder, os.W_OK):
         reason = "is a directory" if file.is_dir() else "cannot be written"
         raise CannotRunError(f"--report: {file} {reason}" if folder.is_dir() else f"--report: there is no {folder}")
 
 
-def _begin_anew(record: Path) -> None:
+def _create_recording(record: Path) -> None:
     from otel_genai.recording.file.locking import NotARecordingError, discard
 
     try:

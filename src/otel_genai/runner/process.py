@@ -1,18 +1,24 @@
-"""What a process of a run has, be it the first or a child: the SDK, the instrumentation, and a way out that loses nothing."""
+"""The telemetry of one process of a run, the first or a child: the SDK, the instrumentation, and a flush before its end.
+
+This module imports the SDK, so the runner imports it last.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opentelemetry import _logs, metrics, trace
-from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry import trace
 
 from otel_genai.guard import Guard
-from otel_genai.runner.awaited_modules import waited_for
+from otel_genai.instrumentors.import_hook import instrumentable_modules
 from otel_genai.runner.gc_pause import gc_paused
-from otel_genai.sdk import configure, providers
+from otel_genai.sdk import providers
+from otel_genai.sdk.configure import configure
+from otel_genai.sdk.exporters import sends_traces
+from otel_genai.sdk.replacement import allow_replacement
 from otel_genai.server.yielding_provider import YIELDS_TO_LIBRARY
 
 if TYPE_CHECKING:
@@ -25,86 +31,79 @@ if TYPE_CHECKING:
 _INSTRUMENTING = Guard("this run is not instrumented")
 
 
-class Process:
-    """The process that we are in. `set_up` comes before the program, `instrument` before its first GenAI library."""
+def awaited_modules() -> frozenset[str]:
+    """Return the top-level modules with something to instrument, the user's functions among them."""
+    return instrumentable_modules(os.environ.get("OTEL_GENAI_WRAP", "").split(","))
 
-    def __init__(self, told: ChildConfig, way_out: Shutdown, report: SummaryCollector | None = None) -> None:
-        """`report` gathers for the summary of the process that prints it; others leave their figures in `told.tally`."""
-        self._told = told
-        self._way_out = way_out
-        self._report = report
+
+class Process:
+    """The present process. `set_up` comes before the program, `instrument` before its first GenAI library."""
+
+    def __init__(self, config: ChildConfig, shutdown: Shutdown, collector: SummaryCollector | None = None) -> None:
+        """`collector` is for the process that prints the summary; others write their calls to `config.calls_folder`."""
+        self._config = config
+        self._shutdown = shutdown
+        self._collector = collector
         self._is_instrumented = False
-        self._ours: tuple[configure.Provider, ...] = ()
+        self._own_providers: tuple[providers.FlushableProvider, ...] = ()
 
     def set_up(self, *, child: bool = False) -> frozenset[str]:
-        """Set the SDK up, unless the program has done so, and switch on what is not ours.
+        """Set the SDK up unless the program has done so, and switch instrumentors of other packages on.
 
-        Returns the modules that a child waits for; raises CannotRunError if the environment asks for what cannot be had.
+        Returns the top-level modules before whose import a child is instrumented. Raises CannotConfigureError.
         """
-        if self._told.trace:
+        if self._config.trace_headers:
             from otel_genai.runner.traceparent import follow
 
-            follow(self._told.trace)
+            follow(self._config.trace_headers)
         if not providers.are_set():
-            self._ours = configure.configure(self._told.service_name, child=child)
-            providers.give_way(self._handed_over)
-        self._attend_to_spans()
-        self._way_out.flush_by(self._flush)
-        if not self._told.others:
-            return waited_for()
+            self._own_providers = configure(self._config.service_name, child=child)
+            if providers.are_set():
+                allow_replacement(self._on_provider_replaced)
+        providers.on_span_end(self._on_span_end)
+        self._shutdown.set_flush(self._flush)
+        if not self._config.third_party:
+            return awaited_modules()
         from otel_genai.runner.third_party import modules, switch_on
 
-        switch_on(self._told.others)
-        return waited_for() | modules(self._told.others)
+        switch_on(self._config.third_party)
+        return awaited_modules() | modules(self._config.third_party)
 
     def instrument(self) -> None:
-        """Switch our instrumentations on, and gather what the summary needs."""
+        """Switch the instrumentations of this package on, and the collection for the summary."""
         import otel_genai
 
         with _INSTRUMENTING, gc_paused():
             otel_genai.instrument()
             self._is_instrumented = True
-            if self._ours and not configure.sends_traces():
-                # vLLM, say, where nothing but an argument of its own tells where spans go.
+            if self._own_providers and not sends_traces():
+                # vLLM, for one, takes the endpoint for its spans from an argument only.
                 setattr(trace.get_tracer_provider(), YIELDS_TO_LIBRARY, True)
-            if self._report:
-                self._report.attend()
-            elif self._told.tally:
+            if self._collector:
+                self._collector.start()
+            elif self._config.calls_folder:
                 from otel_genai.runner.summary.child_calls import ChildCalls
 
-                tally = ChildCalls(Path(self._told.tally))
-                otel_genai.observe(lambda operation, _: tally.add(operation))
+                calls = ChildCalls(Path(self._config.calls_folder))
+                otel_genai.observe(lambda operation, _: calls.add(operation))
 
-    def _attend_to_spans(self) -> None:
-        provider = trace.get_tracer_provider()
-        if hasattr(provider, "add_span_processor"):
-            provider.add_span_processor(_AtSpanEnd(self._way_out))
-
-    def _handed_over(self) -> None:
-        """The program has set a provider of its own."""
+    def _on_provider_replaced(self) -> None:
         import otel_genai
 
-        if self._report:
-            self._report.follow()
+        if self._collector:
+            self._collector.follow_provider()
         if self._is_instrumented:
             # Instruments, unlike tracers, stay with the provider that made them.
             otel_genai.uninstrument()
             otel_genai.instrument()
 
+    def _on_span_end(self, _: ReadableSpan) -> None:
+        # Forks of this process have this processor, too.
+        self._shutdown.note_unsent_data()
+
     def _flush(self) -> None:
-        # Where nothing was instrumented, nothing is open, and this is no time to import.
+        # A process without a call has imported no calls, and a signal handler is no place for an import.
         if call := sys.modules.get("otel_genai.call.call"):
             call.finish_open_calls()
-        # The program's own are flushed, too: who is told to terminate cannot do it any more.
-        in_charge = (trace.get_tracer_provider(), metrics.get_meter_provider(), _logs.get_logger_provider())
-        configure.flush(dict.fromkeys([*self._ours, *(found for found in in_charge if hasattr(found, "force_flush"))]))
-
-
-class _AtSpanEnd(SpanProcessor):
-    """A process that has something to lose flushes before it is terminated, also if it was forked off."""
-
-    def __init__(self, way_out: Shutdown) -> None:
-        self._way_out = way_out
-
-    def on_end(self, span: ReadableSpan) -> None:  # noqa: ARG002
-        self._way_out.something_to_lose()
+        # The program's own providers are flushed, too: SIGTERM ends the process before the program could do so.
+        providers.flush(dict.fromkeys([*self._own_providers, *providers.flushable_providers()]))

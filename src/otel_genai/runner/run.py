@@ -1,7 +1,6 @@
-"""Become the user's program, with telemetry around it. This room is the only one that imports the OpenTelemetry SDK.
+"""Runs a program in this process, with telemetry around it.
 
-The order is the point: what is to be run is found first, then the SDK is set up, then the program runs, and is
-instrumented when its first GenAI library arrives.
+The order matters. The program is located before the SDK is set up, and instrumented before the import of its first GenAI library.
 """
 
 from __future__ import annotations
@@ -12,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_genai.instrumentors.import_hook import before_import
-from otel_genai.runner.awaited_modules import waited_for
 from otel_genai.runner.children import config as children
+from otel_genai.runner.errors import CannotRunError, EndedBySignalError, ExtraMissingError
 from otel_genai.runner.gc_pause import gc_paused
 from otel_genai.runner.options import Options
 from otel_genai.runner.shutdown.exit import Shutdown
-from otel_genai.runner.target.become import CannotRunError, EndedBySignalError, become
+from otel_genai.runner.target.become import become
+from otel_genai.sdk.environment import CannotConfigureError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,14 +27,10 @@ if TYPE_CHECKING:
 __all__ = ["CannotRunError", "ExtraMissingError", "Options", "run"]
 
 
-class ExtraMissingError(Exception):
-    """A package of the extra `run` is missing."""
-
-
 def run(target: Target, options: Options) -> int:
     """Run the target in this process and return 0; its exits and its errors pass unchanged.
 
-    Raises CannotRunError or ExtraMissingError before anything of the target has run.
+    Raises CannotRunError or ExtraMissingError before any code of the target has run.
     """
     children.ignore_inherited()
     target.locate()
@@ -42,42 +38,45 @@ def run(target: Target, options: Options) -> int:
         raise ExtraMissingError
     try:
         with gc_paused():
-            from otel_genai.runner.process import Process
+            from otel_genai.runner.process import Process, awaited_modules
             from otel_genai.runner.summary.output import RunOutput
     except ImportError as error:
         raise ExtraMissingError from error
     scratch = Path(os.environ.get("TMPDIR") or "/tmp", f"otel-genai-{os.getpid()}-{os.urandom(6).hex()}")  # noqa: S108
-    conclusion = RunOutput(options, scratch)
-    way_out = Shutdown(conclusion.draw if options.summary or options.report else None)
+    output = RunOutput(options, scratch)
+    shutdown = Shutdown(output.write if options.summary or options.report else None)
     try:
         with gc_paused():
             options.apply(scratch)
-            inheritance = children.ChildConfig(
+            config = children.ChildConfig(
                 service_name=options.service_name or target.name,
-                others=_others(options.others),
-                tally=os.fspath(scratch) if options.summary else None,
-                trace=_trace(),
+                third_party=_third_party(options.third_party),
+                calls_folder=os.fspath(scratch) if options.summary else None,
+                trace_headers=_trace_headers(),
             )
-            process = Process(inheritance, way_out, conclusion.report)
-            for_children = process.set_up()
+            process = Process(config, shutdown, output.collector)
+            modules = process.set_up()
         if options.children:
-            children.export_to_children(inheritance, waited_for=for_children)
+            children.export_to_children(config, modules=modules)
         else:
             children.hide_from_children()
-        before_import(waited_for(), process.instrument)
+        before_import(awaited_modules(), process.instrument)
         become(target)
+    except CannotConfigureError as error:
+        shutdown.cancel_output()
+        raise CannotRunError(str(error)) from error
     except CannotRunError:
-        way_out.forgo()
+        shutdown.cancel_output()
         raise
     except KeyboardInterrupt:
-        way_out.interrupted = True
+        shutdown.interrupted = True
         raise
     except EndedBySignalError as ended:
-        way_out.end_by(ended.number)
+        shutdown.exit_by_signal(ended.number)
     return 0
 
 
-def _others(names: tuple[str, ...]) -> tuple[str, ...]:
+def _third_party(names: tuple[str, ...]) -> tuple[str, ...]:
     if not names:
         return ()
     from otel_genai.runner.third_party import chosen
@@ -85,9 +84,9 @@ def _others(names: tuple[str, ...]) -> tuple[str, ...]:
     return chosen(names)
 
 
-def _trace() -> Mapping[str, str] | None:
+def _trace_headers() -> Mapping[str, str] | None:
     if "TRACEPARENT" not in os.environ:
         return None
-    from otel_genai.runner.traceparent import take
+    from otel_genai.runner.traceparent import take_headers
 
-    return take()
+    return take_headers()

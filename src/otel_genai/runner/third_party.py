@@ -1,4 +1,4 @@
-"""Instrumentors that are not ours: installed ones that the user asks for by name, switched on as OpenTelemetry's launcher does."""
+"""Instrumentors from other packages: the user names them with `--with`, and they are switched on as `opentelemetry-instrument` does."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry.instrumentation.dependencies import get_dist_dependency_conflicts
 from opentelemetry.instrumentation.environment_variables import OTEL_PYTHON_DISABLED_INSTRUMENTATIONS
-from opentelemetry.util._importlib_metadata import entry_points
 
 from otel_genai.instrumentors.import_hook import PREFIX
-from otel_genai.runner.target.become import CannotRunError
-from otel_genai.sdk.configure import distro, near, setting
+from otel_genai.runner.errors import CannotRunError
+from otel_genai.sdk.environment import setting
+from otel_genai.sdk.plugins import alternatives, distro, entry_points
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,20 +24,25 @@ _logger = logging.getLogger("otel_genai")
 
 
 def chosen(names: Sequence[str]) -> tuple[str, ...]:
-    """The entry points that are meant, by name; raises CannotRunError for one that is not installed, or cannot work with what is."""
+    """Return the names of the chosen entry points, where `all` stands for every one that is not disabled.
+
+    Raises CannotRunError for one that is not installed, or whose library has the wrong version or is not installed.
+    """
     installed = {entry.name: entry for entry in _installed()}
     for name in names:
         if name == ALL:
             continue
         if name not in installed:
-            raise CannotRunError(f"--with: no instrumentation called {name!r} is installed{near(name, installed)}")
+            raise CannotRunError(
+                f"--with: no instrumentation called {name!r} is installed{alternatives(name, installed)}"
+            )
         if conflict := _conflict(installed[name]):
             raise CannotRunError(f"--with {name}: {conflict}")
     if ALL not in names:
         return tuple(dict.fromkeys(names))
     disabled = {name.strip() for name in setting(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS).split(",")}
-    willing = [name for name, entry in installed.items() if not disabled & {name, "*"} and not _conflict(entry)]
-    return tuple(sorted({*willing, *names} - {ALL}))
+    usable = [name for name, entry in installed.items() if not disabled & {name, "*"} and not _conflict(entry)]
+    return tuple(sorted({*usable, *names} - {ALL}))
 
 
 def switch_on(names: Iterable[str]) -> None:
@@ -55,7 +60,7 @@ def switch_on(names: Iterable[str]) -> None:
 
 
 def modules(names: Iterable[str]) -> frozenset[str]:
-    """The top-level modules that the instrumentors work on, as far as they say; else what they are called."""
+    """Return the top-level modules of the libraries that the instrumentors depend on, or else their own names."""
     found: set[str] = set()
     for entry in _installed():
         if entry.name in names:
@@ -71,11 +76,17 @@ def modules(names: Iterable[str]) -> frozenset[str]:
 
 
 def _installed() -> list[EntryPoint]:
-    """All but those of this package, which are on anyway."""
+    # Those of this package are on without being named.
     return [entry for entry in entry_points(group="opentelemetry_instrumentor") if not entry.name.startswith(PREFIX)]
 
 
 def _conflict(entry: EntryPoint) -> str | None:
-    """Why the instrumentor cannot work with what is installed."""
+    """Return a sentence about the library that the instrumentor needs, unless the installed version suits."""
     conflict = get_dist_dependency_conflicts(entry.dist) if entry.dist else None
-    return conflict._format_message(entry.name) if conflict else None
+    if conflict is None:
+        return None
+    required = conflict.required or " or ".join(map(str, conflict.required_any or ()))
+    found = conflict.found or ", ".join(map(str, conflict.found_any or ()))
+    # The marker says that the requirement is one of the extra `instruments`. Some requirements are not `str` but `Requirement`.
+    needed = str(required).partition(";")[0].strip()
+    return f"it needs {needed}, " + (f"and {found} is installed" if found else "which is not installed")

@@ -1,7 +1,7 @@
-"""vLLM's own way in: a plug-in that it loads in all of its processes, for a vLLM that nobody can start under the runner.
+"""vLLM's plug-in (entry point `vllm.general_plugins`): instruments a vLLM that cannot be started by `otel-genai run`.
 
-Being installed changes nothing: one variable switches it on. Only a process that makes an engine of its own sets the SDK up, if nobody has;
-the engine's core and its workers, which vLLM starts, send nothing.
+vLLM loads it in all of its processes. It does nothing unless `OTEL_GENAI_VLLM_PLUGIN` switches it on. A process that makes an engine
+sets the SDK up, unless there is a provider. The engine core and the workers, which vLLM starts, export nothing.
 """
 
 from __future__ import annotations
@@ -9,25 +9,25 @@ from __future__ import annotations
 import logging
 import sys
 
-from otel_genai.config import VLLM_PLUGIN, vllm_plugin_is_wanted
+from otel_genai.config import VLLM_PLUGIN
 from otel_genai.guard import Guard
 
 _logger = logging.getLogger("otel_genai")
-_SWITCHING_ON = Guard("this vLLM is not instrumented")
+_ACTIVATING = Guard("this vLLM is not instrumented")
 _SERVICE = "vllm"
 
 
 def activate() -> None:
-    """Instrument this process, if that is wanted. vLLM may call it more than once."""
-    with _SWITCHING_ON:
-        if vllm_plugin_is_wanted():
+    """Instrument this process if the setting says so. vLLM may call it several times."""
+    with _ACTIVATING:
+        if VLLM_PLUGIN.read():
             import otel_genai
             from otel_genai.server.cold_start import beforehand
 
             if "opentelemetry.sdk.trace" in sys.modules:
-                from otel_genai.sdk.configure import draw_ids_apart
+                from otel_genai.sdk.span_ids import use_unseeded_ids
 
-                draw_ids_apart()
+                use_unseeded_ids()
             beforehand(_set_up)
             otel_genai.instrument()
 

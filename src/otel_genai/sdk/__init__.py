@@ -1,1 +1,1 @@
-"""The OpenTelemetry SDK, set up from the environment."""
+"""The OpenTelemetry SDK, set up from the environment: for the runner, the simulator and vLLM's plug-in."""

@@ -1,87 +1,61 @@
-"""A provider that the script installs takes the place of ours, without a warning, and also for the tracers that exist already.
-
-OpenTelemetry's API lets a global provider be set once, and ours was first. So that one time is given back; and the tracers and
-loggers of ours ask on every use who is in charge by now, as the API's own proxies do before anyone is.
-"""
+"""The three global providers of OpenTelemetry: whether they are set, which spans end, and sending their data at once."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+import logging
+from typing import TYPE_CHECKING, Protocol
 
-from opentelemetry import _logs, trace
-from opentelemetry._logs import _internal as logs_api
-from opentelemetry.metrics import _internal as metrics_api
-from opentelemetry.util._once import Once
+from opentelemetry import _logs, metrics, trace
+from opentelemetry.sdk.trace import SpanProcessor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-_ONCE: Final = (
-    (trace, "_TRACER_PROVIDER_SET_ONCE"),
-    (metrics_api, "_METER_PROVIDER_SET_ONCE"),
-    (logs_api, "_LOGGER_PROVIDER_SET_ONCE"),
-)
+    from opentelemetry.sdk.trace import ReadableSpan
+
+
+class FlushableProvider(Protocol):
+    """The method that the SDK's three providers have in common."""
+
+    def force_flush(self, timeout_millis: int = ...) -> bool:
+        """Send all data; return whether it was sent in time (milliseconds)."""
 
 
 def are_set() -> bool:
-    """Whether the script has set a tracer provider already."""
+    """Return whether anybody has set a tracer provider yet."""
     return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 
 
-def give_way(handed_over: Callable[[], None]) -> None:
-    """Let the script set providers of its own after all; `handed_over` is called after each."""
-    if not are_set():
-        return
-    for module, name in _ONCE:
-        setattr(module, name, _OnceMore(handed_over))
-    tracers, loggers = trace.get_tracer_provider(), _logs.get_logger_provider()
-    of_ours = tracers.get_tracer
-    cast("Any", tracers).get_tracer = lambda *scope, **more: _Tracer(tracers, of_ours(*scope, **more), *scope, **more)
-    logs_of_ours = loggers.get_logger
-    cast("Any", loggers).get_logger = lambda *scope, **more: _Logger(
-        loggers, logs_of_ours(*scope, **more), *scope, **more
-    )
+def flushable_providers() -> tuple[FlushableProvider, ...]:
+    """Return the global providers that are the SDK's: a configuration file may leave a signal without one."""
+    providers = (trace.get_tracer_provider(), metrics.get_meter_provider(), _logs.get_logger_provider())
+    return tuple(provider for provider in providers if hasattr(provider, "force_flush"))
 
 
-class _OnceMore(Once):
-    """The one time that a provider can be set; tells when it has been used."""
-
-    def __init__(self, then: Callable[[], None]) -> None:
-        super().__init__()
-        self._then = then
-
-    def do_once(self, func: Callable[[], None]) -> bool:
-        done = super().do_once(func)
-        if done:
-            self._then()
-        return done
+def on_span_end(act: Callable[[ReadableSpan], None]) -> None:
+    """Call `act` with each recorded span that ends at the present tracer provider. A disabled SDK has none."""
+    provider = trace.get_tracer_provider()
+    if hasattr(provider, "add_span_processor"):
+        provider.add_span_processor(_SpanEndProcessor(act))
 
 
-class _Tracer(trace.ProxyTracer):
-    """A tracer of ours as long as we are in charge, and then one of the script's."""
-
-    def __init__(self, ours: trace.TracerProvider, of_ours: trace.Tracer, *scope: Any, **more: Any) -> None:
-        super().__init__(*scope, **more)
-        self._ours = ours
-        self._of_ours = of_ours
-
-    @property
-    def _tracer(self) -> trace.Tracer:
-        return self._of_ours if trace.get_tracer_provider() is self._ours else super()._tracer
-
-    def __getattr__(self, name: str) -> Any:
-        # The SDK's tracers have more than the API says, and some libraries know.
-        return getattr(self._tracer, name)
+def flush(providers: Iterable[FlushableProvider]) -> None:
+    """Send all data of these providers, in this order."""
+    # A metric reader collects even after the SDK was shut down, and its exporter then warns: nothing is lost.
+    for name in tuple(logging.root.manager.loggerDict):
+        if name.startswith("opentelemetry.exporter."):
+            logging.getLogger(name).addFilter(_is_no_shutdown_warning)
+    for provider in providers:
+        provider.force_flush()
 
 
-class _Logger(logs_api.ProxyLogger):
-    """The same for events."""
+def _is_no_shutdown_warning(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("Exporter already shutdown")
 
-    def __init__(self, ours: _logs.LoggerProvider, of_ours: _logs.Logger, *scope: Any, **more: Any) -> None:
-        super().__init__(*scope, **more)
-        self._ours = ours
-        self._of_ours = of_ours
 
-    @property
-    def _logger(self) -> _logs.Logger:
-        return self._of_ours if _logs.get_logger_provider() is self._ours else super()._logger
+class _SpanEndProcessor(SpanProcessor):
+    def __init__(self, act: Callable[[ReadableSpan], None]) -> None:
+        self._act = act
+
+    def on_end(self, span: ReadableSpan) -> None:
+        self._act(span)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from otel_genai.simulator.serve import serve
+from otel_genai.simulator.in_process import serve
 
 __all__ = ["serve"]

@@ -1,7 +1,6 @@
-"""What the main thread does while the server runs on another one: wait for a signal, or run a command to its end.
+"""The main thread, while the server runs on another one: waits for a signal, or runs a command to its end.
 
-Signals come through an event loop, which wakes up for them. A blocking call would sleep through one that arrives just
-before it blocks.
+Signals wake an event loop up. A blocking call would miss a signal that arrives just before it blocks.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ if TYPE_CHECKING:
 NOT_EXECUTABLE = 126
 NOT_FOUND = 127
 SIGNALLED = 128
-"""Exit statuses as shells give them; a command that signal n ended has 128 + n."""
+"""Exit statuses as in shells: 128 + n for a command that signal n ended."""
 
 
 async def until_interrupted(ready: str, *, loading: float) -> None:
-    """Print a line after `loading` seconds, and wait for SIGINT or SIGTERM: whoever stops a service means what Ctrl-C means."""
+    """Print `ready` after `loading` seconds, and wait for SIGINT or SIGTERM, which a service manager sends in place of Ctrl-C."""
     signals = _signals()
     if loading and await _interrupted(signals, loading):
         return
@@ -34,11 +33,11 @@ async def until_interrupted(ready: str, *, loading: float) -> None:
 
 
 async def run(command: Sequence[str], *, base_url: str, loading: float) -> int:
-    """Run a command whose OpenAI clients call this server, pass signals on to it, and return its exit status.
+    """Run a command whose OpenAI clients call this server, forward signals to it, and return its exit status.
 
-    It is started after `loading` seconds, if no signal comes before.
+    The command starts after `loading` seconds, unless a signal comes first.
     """
-    # Before the command starts: a signal in between would end us and leave it behind.
+    # Before the command starts: a signal in between would end this process and leave the command running.
     signals = _signals()
     if loading and (number := await _interrupted(signals, loading)):
         return SIGNALLED + number
@@ -48,14 +47,14 @@ async def run(command: Sequence[str], *, base_url: str, loading: float) -> int:
     except OSError as error:
         print(f"otel-genai simulate: cannot run {command[0]}: {error.strerror}", file=sys.stderr)
         return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
-    passing_on = asyncio.create_task(_pass_on(signals, process))
+    forwarding = asyncio.create_task(_forward(signals, process))
     status = await process.wait()
-    passing_on.cancel()
+    forwarding.cancel()
     return status if status >= 0 else SIGNALLED - status
 
 
 async def _interrupted(signals: asyncio.Queue[int], seconds: float) -> int | None:
-    """The signal that comes within so many seconds, if one does."""
+    """The signal that comes within so many seconds; `None` if none does."""
     try:
         return await asyncio.wait_for(signals.get(), seconds)
     except TimeoutError:
@@ -63,17 +62,17 @@ async def _interrupted(signals: asyncio.Queue[int], seconds: float) -> int | Non
 
 
 def _signals() -> asyncio.Queue[int]:
-    """From now on, the signals that ask this process to end."""
+    """A queue of the signals that ask this process to end, from now on."""
     signals: asyncio.Queue[int] = asyncio.Queue()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
     return signals
 
 
-async def _pass_on(signals: asyncio.Queue[int], process: Process) -> None:
+async def _forward(signals: asyncio.Queue[int], process: Process) -> None:
     while True:
         number = await signals.get()
-        # A terminal's Ctrl-C has reached the command already, and twice means "at once" to many programs.
+        # The terminal has sent its Ctrl-C to the command, too. Many programs read a second one as "at once".
         if number != signal.SIGINT or not _in_terminal_foreground():
             with suppress(ProcessLookupError):
                 process.send_signal(number)

@@ -1,7 +1,7 @@
 """Runs an ASGI application on a thread of its own, so that the main thread is free for signals, commands or tests.
 
-The socket is bound and listens before the thread starts: a port in use is the caller's exception, and a connection
-made at once waits instead of being refused.
+The socket is bound and listens before the thread starts: a port in use raises in the caller, and an early connection waits instead of
+being refused.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens; `OSError` if the address cannot be had. Port 0 means any free one."""
+    """A listening socket; raises `OSError` if the address cannot be used. Port 0 means any free port."""
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listener = socket.socket(family, kind, protocol)
     try:
-        # A server that has just ended must not keep its port from the next one.
+        # The port of a server that has just ended can be used again at once.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(1024)
@@ -36,7 +36,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 @contextmanager
 def running(app: ASGIApp, listener: socket.socket) -> Iterator[str]:
-    """Serves until the block is left, which cuts off streams that are still open; gives the API's base URL."""
+    """Serves as long as the block lasts, and gives the API's base URL. Streams that are open at the end are cut off."""
     host, port = listener.getsockname()[:2]
     server = _Server(app)
     thread = threading.Thread(target=server.run, args=([listener],), name="otel-genai simulator", daemon=True)
@@ -54,7 +54,7 @@ def running(app: ASGIApp, listener: socket.socket) -> Iterator[str]:
 
 
 class _Server(uvicorn.Server):
-    """A silent uvicorn that tells when it has started, or failed to."""
+    """A silent uvicorn. `settled` is set when it has started, or has failed to start."""
 
     def __init__(self, app: ASGIApp) -> None:
         config = uvicorn.Config(

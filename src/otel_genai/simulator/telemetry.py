@@ -36,11 +36,11 @@ def _is_wanted() -> bool:
 
 def _set_up() -> None:
     try:
-        from otel_genai.runner.target.become import CannotRunError
-        from otel_genai.sdk import configure
+        from otel_genai.sdk.configure import configure
+        from otel_genai.sdk.environment import CannotConfigureError
     except ImportError as error:
         raise NoTelemetryError("telemetry needs the extra 'run': pip install 'otel-genai[run]'") from error
     try:
-        configure.configure(_SERVICE)
-    except CannotRunError as error:
+        configure(_SERVICE)
+    except CannotConfigureError as error:
         raise NoTelemetryError(str(error)) from error

@@ -7,7 +7,7 @@ import sys
 
 PROGRAM = """
 import argparse, sys
-from otel_genai.simulator.serve import add_arguments, simulate
+from otel_genai.simulator.command import add_arguments, simulate
 parser = argparse.ArgumentParser(prog="otel-genai simulate")
 add_arguments(parser)
 sys.exit(simulate(parser.parse_args()))

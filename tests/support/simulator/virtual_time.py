@@ -65,16 +65,16 @@ class Bench:
         self.time = VirtualTime()
         self.faults = Faults(faults)
         self.statistics = Statistics()
-        journal = Lifecycle(self.statistics, model="sim-8b")
-        self.engine = Engine(journal, profile, self.faults, clock=self.time.clock, sleep=self.time.sleep)
+        lifecycle = Lifecycle(self.statistics, model="sim-8b")
+        self.engine = Engine(lifecycle, profile, self.faults, clock=self.time.clock, sleep=self.time.sleep)
         self.loads: list[tuple[int, int, float | None]] = []
-        loaded = journal.loaded
+        stats = lifecycle.stats
 
         def noting(load: object) -> None:
-            loaded(load)  # type: ignore[arg-type]
+            stats(load)  # type: ignore[arg-type]
             self.loads.append((load.running, load.waiting, load.kv_cache_utilization))  # type: ignore[attr-defined]
 
-        journal.loaded = noting  # type: ignore[method-assign]
+        lifecycle.stats = noting  # type: ignore[method-assign]
 
     async def run(self, *requests: Awaitable[list[str]]) -> list[list[str]]:
         return await asyncio.wait_for(asyncio.gather(*requests), 10)

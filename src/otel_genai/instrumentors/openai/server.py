@@ -13,7 +13,7 @@ OPENAI: Final = "openai"
 
 _AZURE: Final = "azure.ai.openai"
 
-_BY_HOST: Final = {
+BY_HOST: Final = {
     # The conventions' own names.
     "api.openai.com": OPENAI,
     "openai.azure.com": _AZURE,
@@ -48,9 +48,9 @@ _BY_HOST: Final = {
     "api.together.xyz": "together",
 }
 """By host name, or the end of one: `my-resource.openai.azure.com`."""
-_BY_ENDING: Final = {"-aiplatform.googleapis.com": "gcp.vertex_ai"}
+BY_ENDING: Final = {"-aiplatform.googleapis.com": "gcp.vertex_ai"}
 """By the end of a host name that begins with a region: `us-central1-aiplatform.googleapis.com`."""
-_BY_PORT: Final = {11434: "ollama"}
+BY_PORT: Final = {11434: "ollama"}
 """By a port that a server is known for, where the host name says nothing."""
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
@@ -95,12 +95,12 @@ def provider(host: str, port: int | None, path: str) -> str:
     """`gen_ai.provider.name` of the server at a base URL."""
     labels = host.lower().split(".")
     for first in range(len(labels)):
-        name = _BY_HOST.get(".".join(labels[first:]))
+        name = BY_HOST.get(".".join(labels[first:]))
         if name == "azure.ai.inference" and path.startswith("/openai"):
             return _AZURE  # one Azure resource offers both interfaces
         if name is not None:
             return name
-    for ending, name in _BY_ENDING.items():
+    for ending, name in BY_ENDING.items():
         if host.lower().endswith(ending):
             return name
-    return _BY_PORT.get(port or 0, OPENAI)
+    return BY_PORT.get(port or 0, OPENAI)

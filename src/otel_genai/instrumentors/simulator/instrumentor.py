@@ -26,11 +26,11 @@ class SimulatorInstrumentor(Instrumentor):
 
     requires: ClassVar[tuple[str, ...]] = ()
     rows: ClassVar[tuple[Row, ...]] = (
-        Gate(module=_JOURNAL, target="Lifecycle.taken", endpoint=f"{__package__}.sequences:TAKEN"),
-        Binding(module=_JOURNAL, target="Lifecycle.begun", bound=f"{__package__}.sequences:begun"),
-        Beat(module=_JOURNAL, target="Lifecycle.told", told=f"{__package__}.sequences:told"),
-        Ending(module=_JOURNAL, target="Lifecycle.ended", told=f"{__package__}.sequences:ended"),
-        StatsRow(module=_JOURNAL, target="Lifecycle.loaded", told=f"{__package__}.stats:load"),
+        Gate(module=_JOURNAL, target="Lifecycle.submitted", endpoint=f"{__package__}.sequences:TAKEN"),
+        Binding(module=_JOURNAL, target="Lifecycle.started", bound=f"{__package__}.sequences:begun"),
+        Beat(module=_JOURNAL, target="Lifecycle.step", told=f"{__package__}.sequences:told"),
+        Ending(module=_JOURNAL, target="Lifecycle.finished", told=f"{__package__}.sequences:ended"),
+        StatsRow(module=_JOURNAL, target="Lifecycle.stats", told=f"{__package__}.stats:load"),
         AsgiAppRow(
             module="otel_genai.simulator.api.app", target="routes", operations=_SERVED, provider=otel_genai.SIMULATOR
         ),

@@ -83,7 +83,7 @@ class Sequences(SteppedRequestState):
                 self.moments.append(output.at)
                 self.counts.append(1)
                 if self._texts is not None:
-                    self._texts.setdefault(output.life, []).append(text)
+                    self._texts.setdefault(output.sequence, []).append(text)
 
     def is_over(self) -> bool:
         """Whether all sequences have ended."""
@@ -126,7 +126,7 @@ class Sequences(SteppedRequestState):
         if scheduled is None:
             return
         yield Phase(otel_genai.QUEUE, self._arrived, scheduled)
-        read = min((life.read for life in self._lives if life.read is not None), default=None)
+        read = min((life.prefilled for life in self._lives if life.prefilled is not None), default=None)
         if read is not None:
             yield Phase(otel_genai.PREFILL, scheduled, read)
             if chunks:
@@ -145,7 +145,7 @@ def begun(arguments: Arguments) -> tuple[Hashable, Any]:
 def told(arguments: Arguments, states: Mapping[Hashable, Any], moment: float) -> None:  # noqa: ARG001
     """What a step has brought."""
     for output in arguments.args[0]:
-        state = states.get(output.life)
+        state = states.get(output.sequence)
         if state is not None:
             state.came(output)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_genai.content import Message, Prompt, Text
 from otel_genai.endpoint.endpoint import Arguments, Endpoint, RequestState
 from otel_genai.instrumentors.transformers.decoding import tokenizer_of
-from otel_genai.instrumentors.transformers.generate import ERROR, LENGTH, STOP, generate_failure
+from otel_genai.instrumentors.transformers.generate import generate_failure
 from otel_genai.instrumentors.transformers.model_name import model_name
 from otel_genai.operation import Failure, Phase, Request, Response, Side, Usage
 from otel_genai.semconv import gen_ai, general, otel_genai
@@ -109,20 +109,20 @@ class Batched(RequestState):
         outputs = self._outputs.values()
         reasons = [self._reason(output) for output in outputs]
         return Response(
-            finish_reasons=(*reasons, *(ERROR for _ in range(self._due - len(reasons)))),
+            finish_reasons=(*reasons, *(gen_ai.ERROR for _ in range(self._due - len(reasons)))),
             usage=Usage(input=self._prompt_tokens, output=sum(len(output.generated_tokens) for output in outputs)),
             messages=tuple(map(self._message, outputs, reasons)) if self._tokenizer is not None else (),
         )
 
     def _message(self, output: Any, reason: str) -> Message:
         tokens = output.generated_tokens
-        text = self._tokenizer.decode(tokens[:-1] if reason == STOP else tokens)  # type: ignore[union-attr]  # asked for with one only
+        text = self._tokenizer.decode(tokens[:-1] if reason == gen_ai.STOP else tokens)  # type: ignore[union-attr]  # asked for with one only
         return Message("assistant", (Text(text),), finish_reason=reason)
 
     def _reason(self, output: Any) -> str:
         if output.error is not None or not output.is_finished():
-            return ERROR
-        return STOP if output.generated_tokens and output.generated_tokens[-1] in self._ends else LENGTH
+            return gen_ai.ERROR
+        return gen_ai.STOP if output.generated_tokens and output.generated_tokens[-1] in self._ends else gen_ai.LENGTH
 
     def failure(self, content: bool) -> Failure | None:
         """The library tells what went wrong in words alone, which may be anything."""

@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 
     from otel_genai.endpoint.endpoint import StreamerTee
 
-STOP: Final = "stop"
-LENGTH: Final = "length"
-ERROR: Final = "error"
-
 _STREAMER: Final = POSITIONS.index("streamer")
 _GONE: Final = "_GenerationCancelled"
 """What the streamer of `transformers serve` raises once its client has gone."""
@@ -162,10 +158,10 @@ class Generated(StreamerFold):
 
     def _reason(self, length: int, *, ends: bool) -> str:
         if ends:
-            return STOP
+            return gen_ai.STOP
         if not self._succeeded:
-            return ERROR
-        return STOP if self._generation.may_stop_early and length < self._generation.length else LENGTH
+            return gen_ai.ERROR
+        return gen_ai.STOP if self._generation.may_stop_early and length < self._generation.length else gen_ai.LENGTH
 
     def _messages(self, own: list[tuple[list[int], bool]], reasons: tuple[str, ...]) -> tuple[Message, ...]:
         tokenizer = self._generation.tokenizer

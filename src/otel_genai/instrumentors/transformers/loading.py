@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.endpoint.endpoint import Arguments, Endpoint, StreamerFold
+from otel_genai.instrumentors.model_names import short_name
 from otel_genai.instrumentors.transformers import decoding
 from otel_genai.instrumentors.transformers.generate import generate_failure
-from otel_genai.instrumentors.transformers.model_name import model_name, readable
+from otel_genai.instrumentors.transformers.model_name import model_name
 from otel_genai.operation import Request, Response, Side
 from otel_genai.semconv import otel_genai
 
@@ -114,10 +115,10 @@ _repository: Final = _first("repo_id")
 
 def _repository_name(arguments: Arguments) -> str | None:
     is_model = arguments.kwargs.get("repo_type") in {None, "model"}
-    return readable(_repository(arguments)) if is_model else None
+    return short_name(_repository(arguments)) if is_model else None
 
 
-MODEL: Final = _loading(otel_genai.LOAD_MODEL, lambda arguments: readable(_asked_for(arguments)), _model)
-TOKENIZER: Final = _loading(otel_genai.LOAD_TOKENIZER, lambda arguments: readable(_asked_for(arguments)), _tokenizer)
+MODEL: Final = _loading(otel_genai.LOAD_MODEL, lambda arguments: short_name(_asked_for(arguments)), _model)
+TOKENIZER: Final = _loading(otel_genai.LOAD_TOKENIZER, lambda arguments: short_name(_asked_for(arguments)), _tokenizer)
 DOWNLOAD: Final = _loading(otel_genai.DOWNLOAD, _repository_name, _folder)
 MOVE: Final = _loading(otel_genai.MOVE_MODEL, lambda arguments: model_name(arguments.instance), _model)

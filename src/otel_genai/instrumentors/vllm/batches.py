@@ -1,7 +1,7 @@
-"""Several prompts at once: the methods of `LLM`, which give them all to the engine, and beam search, which asks it again for every token.
+"""Calls that make several requests of the engine: the batch methods of `LLM`, and beam search.
 
-A batch is no inference itself: its requests are, and have their spans beneath it. Of beam search there is one span and nothing beneath, for
-none of the engine's requests stands for an answer.
+The span of a batch is no inference and has a child for each request. The span of a beam search is one inference without children:
+it makes a request for every beam and token, none of which is an answer.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_genai.content import Message, Text
 from otel_genai.endpoint.endpoint import Endpoint, Fold
 from otel_genai.instrumentors.vllm.model_name import model_name
-from otel_genai.instrumentors.vllm.request import DEFAULT, client_id, engine_failure, sampled
+from otel_genai.instrumentors.vllm.request import DEFAULT, client_id, engine_failure, with_sampling
 from otel_genai.operation import Request, Response, Side, Usage
 from otel_genai.semconv import gen_ai, otel_genai
 
@@ -25,7 +25,7 @@ _BATCH: Final = Request(operation=otel_genai.BATCH, provider=otel_genai.VLLM, si
 
 
 def batch_request(arguments: Arguments) -> Request:
-    """The model's name: all else is the requests'."""
+    """The request: the model's name alone. Its children have the parameters."""
     return _BATCH._replace(model=model_name(arguments.instance.llm_engine))
 
 
@@ -46,18 +46,18 @@ def _params(arguments: Arguments, position: int) -> Any:
     return arguments.args[position] if len(arguments.args) > position else arguments.kwargs["params"]
 
 
-def _beams_asked(request: Request, params: Any) -> Request:
-    return sampled(request, params)._replace(choice_count=params.beam_width)
+def _search_request(params: Any, engine: Any) -> Request:
+    return with_sampling(DEFAULT, params)._replace(model=model_name(engine), choice_count=params.beam_width)
 
 
 def offline_request(arguments: Arguments) -> Request:
-    """A search for the best answers to each of several prompts."""
-    return _beams_asked(DEFAULT, _params(arguments, 1))._replace(model=model_name(arguments.instance.llm_engine))
+    """The request of `LLM.beam_search`: the best answers to each of several prompts."""
+    return _search_request(_params(arguments, 1), arguments.instance.llm_engine)
 
 
 def offline_response(result: Any, content: bool) -> Response:
-    """The best answers, prompt by prompt. Each has its prompt's tokens before its own."""
-    searches = [found.sequences for found in result]
+    """The best answers, prompt by prompt. `tokens` of an answer begin with those of its prompt."""
+    searches = [output.sequences for output in result]
     beams = [beam for sequences in searches for beam in sequences]
     return Response(
         finish_reasons=tuple(map(_reason, beams)),
@@ -70,7 +70,7 @@ def offline_response(result: Any, content: bool) -> Response:
 
 
 def _reason(answer: Any) -> str:
-    # Searches that came to the length they were allowed leave it unsaid.
+    # vLLM leaves the reason out for a search that ends at its length limit.
     return getattr(answer, "finish_reason", None) or gen_ai.LENGTH
 
 
@@ -82,14 +82,13 @@ def _messages(answers: Iterable[Any]) -> tuple[Message, ...]:
 
 
 def online_request(arguments: Arguments) -> Request:
-    """A server's search for the best answers to one prompt."""
-    # The server's own until 0.20 was the engine's client.
-    engine = getattr(arguments.instance, "engine_client", arguments.instance)
-    return _beams_asked(DEFAULT, _params(arguments, 2))._replace(model=model_name(engine))
+    """The request of a server's `beam_search`: the best answers to one prompt."""
+    # Until vllm 0.20 it is a method of the engine client itself.
+    return _search_request(_params(arguments, 2), getattr(arguments.instance, "engine_client", arguments.instance))
 
 
 class _Search(Fold):
-    """A search that hands out one result, in the end."""
+    """A search that yields one result, at its end."""
 
     def __init__(self, request: Request, content: bool) -> None:
         self._model = request.model
@@ -98,7 +97,7 @@ class _Search(Fold):
 
     def add(self, chunk: Any) -> bool:
         self._result = chunk
-        return False  # it was generated long before
+        return False  # not the moment at which it was generated
 
     def response(self) -> Response:
         result = self._result

@@ -1,4 +1,4 @@
-"""Where a process that serves with vLLM makes its engine: from its start until its first answer, that is one cold start."""
+"""The cold start of a process with an engine: the functions of vLLM that begin to make one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from otel_genai.semconv import otel_genai
 _COLD_START: Final = Request(operation=otel_genai.COLD_START, provider=otel_genai.VLLM, side=Side.INTERNAL)
 
 ROWS: Final = (
-    # The server binds its port first, and has a span of its own for that. It has moved.
+    # The server binds its port first, under a span of vLLM's own. vLLM has moved the function.
     *(
         StartupRow(module=f"vllm.{module}", target="setup_server", of=_COLD_START, optional=True)
         for module in ("entrypoints.launchers.launcher", "entrypoints.openai.api_server")

@@ -1,7 +1,6 @@
-"""What an engine tells of a request: of its sequences, of which there are several with n > 1.
+"""Requests of an engine, by their sequences: several with n > 1, each under the engine's own name.
 
-The names of the sequences are the engine's own. Tokens are counted as they come, and times are taken here, because the engine's own
-statistics are off as often as not; where they are on, they say how long a request waited.
+Tokens are counted and times are taken here, since the engine's statistics may be off. Where they are on, they add the time in the queue.
 """
 
 from __future__ import annotations
@@ -17,7 +16,9 @@ from otel_genai.instrumentors.vllm.request import (
     engine_headers,
     engine_prompt,
     engine_request,
-    given,
+    named_arguments,
+    request_params,
+    requested_model,
 )
 from otel_genai.operation import Failure, Phase, Response, Usage
 from otel_genai.semconv import gen_ai, general, otel_genai
@@ -30,53 +31,53 @@ if TYPE_CHECKING:
 
 
 class Bound(NamedTuple):
-    """A sequence that the engine has been told of; `state` is `None` if it knows it no more."""
+    """A sequence that the output processor has taken, or, without a `state`, has dropped."""
 
     name: Hashable
     state: Any
+    """The processor's `RequestState` of it."""
     arrived: float | None
-    """Wall clock, in seconds since the epoch, when the engine was asked by its own account."""
+    """When the engine's own clock for the request starts; wall clock, in seconds since the epoch."""
 
 
 class Ended(NamedTuple):
-    """A sequence that is over."""
+    """A sequence that has ended."""
 
     name: Hashable
     reason: str
 
 
 class Sequences(SteppedRequestState):
-    """One request's sequences."""
+    """The sequences of one request."""
 
     def __init__(self, arguments: Arguments, content: bool) -> None:
         super().__init__()
-        named = given(arguments)
-        params = getattr(named.get("prompt"), "params", None) or named.get("params")
+        named = named_arguments(arguments)
         self._id = client_id(named.get("request_id"))
-        self._model = engine_request(arguments).model
-        self._due = getattr(params, "n", 1)
+        self._model = requested_model(named, arguments.instance)
+        self._expected = getattr(request_params(named), "n", 1)
         self._content = content
         self._states: dict[Hashable, Any] = {}
         self._reasons: dict[Hashable, str] = {}
         self._arrived: float | None = None
 
-    def add(self, word: Bound | Ended) -> bool:
-        """Take in that a sequence has begun, or ended."""
-        if isinstance(word, Ended):
-            self._reasons[word.name] = word.reason
-        elif word.state is not None:
-            self._states.setdefault(word.name, word.state)
-            self._arrived = self._arrived or word.arrived
+    def add(self, event: Bound | Ended) -> bool:
+        """Take in that a sequence has begun or ended."""
+        if isinstance(event, Ended):
+            self._reasons[event.name] = event.reason
+        elif event.state is not None:
+            self._states.setdefault(event.name, event.state)
+            self._arrived = self._arrived or event.arrived
         else:
-            self._reasons.setdefault(word.name, gen_ai.STOP)
+            self._reasons.setdefault(event.name, gen_ai.STOP)
         return False
 
     def is_over(self) -> bool:
         """Whether all sequences have ended."""
-        return len(self._reasons) >= self._due
+        return len(self._reasons) >= self._expected
 
     def response(self) -> Response:
-        """What was generated so far, sequence by sequence."""
+        """The output so far, sequence by sequence."""
         generating = [state for state in self._states.values() if getattr(state, "detokenizer", None) is not None]
         first = next(iter(self._states.values()), None)
         return Response(
@@ -94,7 +95,7 @@ class Sequences(SteppedRequestState):
         return Usage(
             input=first.prompt_len,
             output=sum(len(state.detokenizer.output_token_ids) for state in generating) if generating else None,
-            # Of several sequences, the later ones find in the cache what the first has put there.
+            # The first sequence alone: the others find the first one's prompt in the cache.
             cache_read=getattr(first, "num_cached_tokens", None),
         )
 
@@ -103,49 +104,50 @@ class Sequences(SteppedRequestState):
         return Message("assistant", (Text(text),) if text else (), finish_reason=self._reason(name))
 
     def failure(self, content: bool) -> Failure | None:  # noqa: ARG002
-        """The engine ends a request for reasons of its own without a word of them."""
+        """A failure if the engine ended a sequence with `error`. vLLM gives no cause."""
         if gen_ai.ERROR in self._reasons.values():
             return Failure(general.OTHER, "the engine failed the request")
         return None
 
-    def timing(self, heard: Timing) -> Timing:
-        """The moments of the steps that brought tokens, and the phases as far as they are known."""
-        timing = self.stepped(heard, to_the_end=self._ran_to_its_end())
-        return timing._replace(phases=(*heard.phases, *self._preprocessing(heard), *self._phases(timing.chunks)))
+    def timing(self, observed: Timing) -> Timing:
+        """The times of the steps that brought tokens, and the phases that are known."""
+        timing = self.stepped(observed, to_the_end=self._is_complete())
+        phases = (*observed.phases, *self._preprocessing(observed), *self._phases(timing.chunks))
+        return timing._replace(phases=phases)
 
-    def _ran_to_its_end(self) -> bool:
+    def _is_complete(self) -> bool:
         return self.is_over() and not {gen_ai.ABORT, gen_ai.ERROR} & set(self._reasons.values())
 
-    def _preprocessing(self, heard: Timing) -> Iterator[Phase]:
+    def _preprocessing(self, observed: Timing) -> Iterator[Phase]:
         if self._arrived is not None:
-            arrived = heard.started + self._arrived - heard.began_ns / 1e9
-            if arrived > heard.started:
-                yield Phase(otel_genai.PREPROCESS, heard.started, arrived)
+            arrived = observed.started + self._arrived - observed.began_ns / 1e9
+            if arrived > observed.started:
+                yield Phase(otel_genai.PREPROCESS, observed.started, arrived)
 
     def _phases(self, chunks: Sequence[float]) -> Iterator[Phase]:
         if not chunks:
             return
-        statistics = [state.stats for state in self._states.values() if getattr(state, "stats", None) is not None]
-        begun = [told for told in statistics if told.scheduled_ts and told.first_token_ts]
-        # The engine's clock may be another machine's: how long it took is its to say, and when it was is ours.
+        stats = [state.stats for state in self._states.values() if getattr(state, "stats", None) is not None]
+        generating = [one for one in stats if one.scheduled_ts and one.first_token_ts]
+        # The engine's core may run on another machine. Its clock gives durations; ours gives the time of the first token.
         first, decode = chunks[0], chunks[-1] - chunks[0]
-        if begun:
-            scheduled = min(told.scheduled_ts for told in begun)
-            generated = min(told.first_token_ts for told in begun)
-            prefilled = first - (generated - scheduled)
-            queued = min(told.queued_ts for told in begun)
+        if generating:
+            scheduled = min(one.scheduled_ts for one in generating)
+            generated = min(one.first_token_ts for one in generating)
+            prefill_started = first - (generated - scheduled)
+            queued = min(one.queued_ts for one in generating)
             if queued:
-                yield Phase(otel_genai.QUEUE, prefilled - (scheduled - queued), prefilled)
-            yield Phase(otel_genai.PREFILL, prefilled, first)
-            decode = max(told.last_token_ts for told in begun) - generated
+                yield Phase(otel_genai.QUEUE, prefill_started - (scheduled - queued), prefill_started)
+            yield Phase(otel_genai.PREFILL, prefill_started, first)
+            decode = max(one.last_token_ts for one in generating) - generated
         yield Phase(otel_genai.DECODE, first, first + decode)
 
 
-# ── where word passes by ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── vllm/v1/engine/output_processor.py ─────────────────────────────────────────────────────────────────────────────────
 
 
 def bound(arguments: Arguments) -> tuple[Hashable, Bound]:
-    """The sequence that an output processor has been told of."""
+    """The sequence that a call of `OutputProcessor.add_request` took or dropped."""
     request = arguments.args[0] if arguments.args else arguments.kwargs["request"]
     name = request.request_id
     state = arguments.instance.request_states.get(name)
@@ -156,7 +158,7 @@ _OUTPUTS: Final = "engine_core_outputs"
 
 
 def stepped(arguments: Arguments, states: Mapping[Hashable, Any], moment: float) -> None:
-    """What a step has brought. Called for every step and every sequence in it, so it does as little as can be done."""
+    """Add the tokens of one step to the states of its sequences. It runs at every step, for every sequence: keep it minimal."""
     state_of = states.get
     for output in arguments.args[0] if arguments.args else arguments.kwargs[_OUTPUTS]:
         state = state_of(output.request_id)
@@ -168,13 +170,13 @@ def stepped(arguments: Arguments, states: Mapping[Hashable, Any], moment: float)
 
 
 def finished(arguments: Arguments, result: Any) -> Iterator[tuple[Hashable, Ended]]:  # noqa: ARG001
-    """The sequence that has come to its end."""
+    """The sequence that a call of `OutputProcessor._update_stats_from_finished` ended."""
     state, reason = arguments.args[:2]
     yield state.request_id, Ended(state.request_id, str(reason))
 
 
 def aborted(arguments: Arguments, result: Any) -> Iterator[tuple[Hashable, Ended]]:  # noqa: ARG001
-    """The sequences that nobody wants any more."""
+    """The sequences that a call of `OutputProcessor.abort_requests` ended: its result."""
     for name in result or ():
         yield name, Ended(name, gen_ai.ABORT)
 

@@ -1,6 +1,6 @@
-"""What vLLM's schedulers tell of their load, once a step, if statistics are on.
+"""Statistics of vLLM's schedulers: once a step, if they are on.
 
-It is read where vLLM fills its own Prometheus metrics, so that the two agree: the one place that all its engines have come by since 0.8.5.
+They are read where vLLM fills its own Prometheus metrics, so that both agree. All engines pass there in vllm 0.8.5 to 0.33.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def load(arguments: Arguments) -> EngineStats | None:
-    """What a call of `PrometheusStatLogger.record` tells; `None` where it has nothing to tell."""
+    """The statistics in a call of `PrometheusStatLogger.record`; `None` if it has none."""
     scheduler = _argument(arguments, 0, "scheduler_stats")
     iteration = _argument(arguments, 1, "iteration_stats")
     if scheduler is None and iteration is None:
         return None
-    # The loggers of 0.8 do not keep their configuration, and its prefix cache counts blocks.
+    # In vllm 0.8 loggers keep no configuration, and the prefix cache counts blocks, not tokens.
     config = getattr(arguments.instance, "vllm_config", None)
     cache = None if config is None else getattr(scheduler, "prefix_cache_stats", None)
     return EngineStats(
@@ -43,7 +43,7 @@ def _argument(arguments: Arguments, position: int, name: str) -> Any:
 
 
 def _index(arguments: Arguments) -> int:
-    # Later versions have one logger for all engines; earlier ones have one each, and pass no index.
+    # From vllm 0.10 on, one logger serves all engines and `record` takes the index; before, each engine has a logger.
     index: int | None = arguments.kwargs.get("engine_idx")
     if index is None and arguments.args:
         index = next((argument for argument in arguments.args[2:] if isinstance(argument, int)), None)
@@ -51,19 +51,19 @@ def _index(arguments: Arguments) -> int:
 
 
 def _waiting(scheduler: Any) -> int | None:
-    # Some versions count those apart that cannot be scheduled yet, whatever room there is.
+    # `num_skipped_waiting_reqs` (vllm >= 0.20): requests that cannot be scheduled yet, however much KV cache is free.
     return None if scheduler is None else scheduler.num_waiting_reqs + getattr(scheduler, "num_skipped_waiting_reqs", 0)
 
 
 def _utilization(scheduler: Any) -> float | None:
     usage: float | None = getattr(scheduler, "kv_cache_usage", None)
-    return getattr(scheduler, "gpu_cache_usage", None) if usage is None else usage  # until 0.9
+    return getattr(scheduler, "gpu_cache_usage", None) if usage is None else usage  # vllm < 0.10
 
 
 def _batch_tokens(iteration: Any) -> int | None:
     if iteration is None:
         return None
-    # What came out of the prefix cache was not computed; earlier versions do not tell it apart.
+    # Tokens from the prefix cache are not computed. Older versions count them among the prompt tokens.
     prompts = getattr(iteration, "prompt_token_stats", None)
     computed: int = iteration.num_prompt_tokens if prompts is None else prompts.computed
     return computed + int(iteration.num_generation_tokens)

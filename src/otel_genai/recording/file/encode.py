@@ -20,11 +20,19 @@ SCHEMA: Final = 1
 _MICROSECONDS: Final = 1e6
 _NANOSECONDS: Final = 1e9
 
-_REQUEST: Final = tuple((name, Request._field_defaults.get(name)) for name in Request._fields if name != "side")
-_RESPONSE: Final = tuple(
-    (name, Response._field_defaults[name]) for name in Response._fields if name not in {"usage", "messages"}
-)
-_USAGE: Final = tuple(Usage._field_defaults.items())
+_KEYS: Final = {"extra": "facts"}
+"""Keys of files that are not named as our fields are: field → key."""
+
+
+def _rows(record: Any, *others: str) -> tuple[tuple[str, str, object], ...]:
+    fields = (name for name in record._fields if name not in others)
+    return tuple((name, _KEYS.get(name, name), record._field_defaults.get(name)) for name in fields)
+
+
+_REQUEST: Final = _rows(Request, "side")
+_RESPONSE: Final = _rows(Response, "usage", "messages")
+_USAGE: Final = _rows(Usage)
+"""(field, key, default); a field that has its default is left out."""
 
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 
@@ -103,12 +111,12 @@ def _request(request: Request) -> dict[str, Any]:
     return asked
 
 
-def _told(record: Any, rows: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+def _told(record: Any, rows: Iterable[tuple[str, str, object]]) -> dict[str, Any]:
     told = {}
-    for name, default in rows:
+    for name, key, default in rows:
         value = getattr(record, name)
         if value != default:
-            told[name] = value
+            told[key] = value
     return told
 
 

@@ -1,1 +1,1 @@
-"""Processes that a run starts: what they inherit, and how they begin."""
+"""Python processes that the program starts: their configuration, and how they are instrumented."""

@@ -1,6 +1,6 @@
-"""A process that a run has started, from the moment when its first library arrives. It says nothing and raises nothing.
+"""Instruments a child just before the import of its first GenAI library. It prints nothing and raises nothing.
 
-What goes wrong is logged at DEBUG: the process that was started by hand has had the same settings, and said what is wrong with them.
+Errors are logged at DEBUG: the run has the same settings, and has already reported their errors.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ _logger = logging.getLogger("otel_genai")
 
 
 def begin() -> None:
-    """Instrument this process, unless it is a run itself."""
-    if children.is_disowned():
+    """Instrument this process, unless it is a run of its own."""
+    if children.ignores_inherited():
         return
     try:
         with gc_paused():
             from otel_genai.runner.process import Process
-            from otel_genai.runner.traceparent import take
+            from otel_genai.runner.traceparent import take_headers
 
-            told = children.inherited(trace=take())
-            process = Process(told, Shutdown(None, child=True))
+            config = children.inherited(trace_headers=take_headers())
+            process = Process(config, Shutdown(None, child=True))
             process.set_up(child=True)
             process.instrument()
     except Exception:

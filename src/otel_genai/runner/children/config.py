@@ -1,7 +1,7 @@
-"""What a run hands down to the processes that it starts: two environment variables, and no more.
+"""The configuration that children inherit from a run: two environment variables, and no more.
 
-PYTHONPATH begins with a folder that holds a `sitecustomize`, and OTEL_GENAI_RUN tells it what to do; without the latter it does
-nothing.
+PYTHONPATH begins with a folder that holds a `sitecustomize`, and OTEL_GENAI_RUN holds its configuration. Without the latter, the
+`sitecustomize` does nothing.
 """
 
 from __future__ import annotations
@@ -18,59 +18,60 @@ RUN: Final = "OTEL_GENAI_RUN"
 _PATH: Final = "PYTHONPATH"
 _FOLDER: Final = os.fspath(Path(__file__).with_name("on_path"))
 
-_is_disowned = False
+_ignores_inherited = False
 
 
 class ChildConfig(NamedTuple):
-    """What a child needs to know."""
+    """The configuration of one process: the JSON in OTEL_GENAI_RUN has these keys."""
 
     service_name: str
-    """Where nobody names the service."""
-    others: tuple[str, ...] = ()
-    """The instrumentors that are not ours, by the names of their entry points."""
-    tally: str | None = None
-    """The folder in which processes leave the figures of their calls for the summary."""
-    trace: Mapping[str, str] | None = None
-    """The W3C headers of the trace that the run belongs to."""
+    """The default of `service.name`."""
+    third_party: tuple[str, ...] = ()
+    """Entry points of instrumentors from other packages."""
+    calls_folder: str | None = None
+    """The folder where processes write their calls for the summary; `None` without a summary."""
+    trace_headers: Mapping[str, str] | None = None
+    """W3C headers of the trace that the run was started within."""
 
 
-def export_to_children(inheritance: ChildConfig, *, waited_for: Iterable[str]) -> None:
-    """Have Python processes that are started from now on instrumented before they import one of these top-level modules."""
-    # The names come first, for the child to read them without a parser.
-    os.environ[RUN] = f"{','.join(sorted(waited_for))} {json.dumps(inheritance._asdict())}"
-    os.environ[_PATH] = os.pathsep.join([_FOLDER, *_path()])
+def export_to_children(config: ChildConfig, *, modules: Iterable[str]) -> None:
+    """Have Python processes that start from now on instrumented before the import of one of these top-level modules."""
+    # The modules come first, so that a child reads them without a parser.
+    os.environ[RUN] = f"{','.join(sorted(modules))} {json.dumps(config._asdict())}"
+    os.environ[_PATH] = os.pathsep.join([_FOLDER, *_search_path()])
 
 
 def hide_from_children() -> None:
-    """Have none of them instrumented, also where this process itself was started by a run."""
+    """Have no child instrumented, even if this process was itself started by a run."""
     os.environ.pop(RUN, None)
-    if _path():
-        os.environ[_PATH] = os.pathsep.join(_path())
+    if _search_path():
+        os.environ[_PATH] = os.pathsep.join(_search_path())
     else:
         os.environ.pop(_PATH, None)
 
 
-def inherited(*, trace: Mapping[str, str]) -> ChildConfig:
-    """What this process, which was started by a run, was told; raises ValueError if that cannot be read.
+def inherited(*, trace_headers: Mapping[str, str]) -> ChildConfig:
+    """Return the configuration in the environment; raises ValueError, KeyError or TypeError if it cannot be read.
 
-    `trace` is what its environment says of the trace that it was started within; whoever started it knows better than the run.
+    `trace_headers` are those of this process's own environment. They win over the run's: the parent has set them on purpose.
     """
-    told = json.loads(os.environ[RUN].partition(" ")[2])
-    return ChildConfig(**told | {"others": tuple(told["others"]), "trace": trace or told["trace"]})
+    found = json.loads(os.environ[RUN].partition(" ")[2])
+    headers = trace_headers or found["trace_headers"]
+    return ChildConfig(**found | {"third_party": tuple(found["third_party"]), "trace_headers": headers})
 
 
 def ignore_inherited() -> None:
-    """Say that this process is a run itself, and sets itself up, whoever started it."""
-    global _is_disowned  # noqa: PLW0603 - one a process
-    _is_disowned = True
+    """Make this process a run of its own: it ignores the configuration of a run that has started it."""
+    global _ignores_inherited  # noqa: PLW0603 - one a process
+    _ignores_inherited = True
 
 
-def is_disowned() -> bool:
-    """Whether this process is a run itself."""
-    return _is_disowned
+def ignores_inherited() -> bool:
+    """Return whether this process is a run of its own."""
+    return _ignores_inherited
 
 
-def _path() -> list[str]:
-    """The search path that others have set."""
-    places = os.environ.get(_PATH, "").split(os.pathsep) if os.environ.get(_PATH) else []
-    return [place for place in places if place != _FOLDER]
+def _search_path() -> list[str]:
+    """Return PYTHONPATH without the folder of this package."""
+    folders = os.environ.get(_PATH, "").split(os.pathsep) if os.environ.get(_PATH) else []
+    return [folder for folder in folders if folder != _FOLDER]

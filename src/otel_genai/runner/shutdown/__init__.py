@@ -1,1 +1,1 @@
-"""The end of a process: nothing is lost at exit or on SIGTERM."""
+"""The end of a process: no telemetry is lost at exit or on SIGTERM."""

@@ -1,7 +1,7 @@
-"""What happens when a process leaves: the summary comes last, and neither SIGTERM nor `multiprocessing` loses telemetry.
+"""The exit of a process: the run's output comes last, and neither SIGTERM nor `multiprocessing` loses telemetry.
 
-The interpreter runs exit functions last in, first out. Ours is registered before the SDK's providers and before instrumentation,
-so it runs after open streams have ended and the providers have flushed.
+The interpreter calls exit functions in reverse order. The one for the output is registered before those of the SDK's providers and of
+the instrumentation, so open streams have ended and providers have flushed by then.
 """
 
 from __future__ import annotations
@@ -21,103 +21,109 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-_PATIENCE: Final = 5.0
-"""Seconds that a process told to terminate may spend on telemetry: supervisors kill after ten or thirty."""
-_PATIENCE_OF_A_CHILD: Final = 2.0
-"""The same of a process that somebody waits for."""
+_TIMEOUT_S: Final = 5.0
+"""The time that a process may spend on telemetry after SIGTERM: supervisors kill after ten or thirty seconds."""
+_CHILD_TIMEOUT_S: Final = 2.0
+"""The same for a child, because its parent waits for it."""
 
 _FLUSHING = Guard("telemetry that was not yet sent is lost")
-_HEEDING = Guard("telemetry that was not yet sent is lost when this process is terminated")
-_CONCLUDING = Guard("the run has no conclusion")
+_HANDLING_SIGTERM = Guard("telemetry that was not yet sent is lost when this process is terminated")
+_WRITING = Guard("the run has no summary and no report")
 
 
 class Shutdown:
-    """Flushes in every process; prints the summary once, in the process that was started and in no fork of it."""
+    """Flushes in every process; writes the output once, in the process of the run and in no fork of it."""
 
-    def __init__(self, summarise: Callable[[], None] | None, *, child: bool = False) -> None:
-        self._summarise = summarise
+    def __init__(self, write_output: Callable[[], None] | None, *, child: bool = False) -> None:
+        self._write_output = write_output
         self._process = os.getpid()
         self._is_child = child
-        self._flush: Callable[[], None] = _nothing
-        self._heeds_sigterm = 0
+        self._flush: Callable[[], None] = _flush_nothing
+        self._handles_sigterm_in = 0
         self.interrupted = False
-        """Whether the program has ended by KeyboardInterrupt."""
-        if summarise is not None:
-            atexit.register(self.summarise)
+        """Whether KeyboardInterrupt has ended the program."""
+        if write_output is not None:
+            atexit.register(self.write_output)
 
-    def summarise(self) -> None:
-        """Print the summary, if there is to be one and it was not printed before."""
-        summarise, self._summarise = self._summarise, None
-        if summarise is None or os.getpid() != self._process:
+    def write_output(self) -> None:
+        """Write the output, unless there is none or it was written before."""
+        write, self._write_output = self._write_output, None
+        if write is None or os.getpid() != self._process:
             return
-        with _CONCLUDING:
-            summarise()
+        with _WRITING:
+            write()
         if self.interrupted:
-            _remember_interrupt()
+            _restore_interrupt()
 
-    def forgo(self) -> None:
-        """Print no summary: there was nothing to run."""
-        self._summarise = None
+    def cancel_output(self) -> None:
+        """Write no output: the program was not run."""
+        self._write_output = None
 
-    def flush_by(self, flush: Callable[[], None]) -> None:
-        """From now on, flush with this before SIGTERM kills, as it still does, and before a worker of `multiprocessing` ends."""
+    def set_flush(self, flush: Callable[[], None]) -> None:
+        """Call `flush` before SIGTERM kills this process, as it still does, and before a `multiprocessing` worker ends."""
         self._flush = flush
         in_main_thread = threading.current_thread() is threading.main_thread()
         if not self._is_child and in_main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, self._terminate)
-        _before_workers_end(self._flush_within)
+            signal.signal(signal.SIGTERM, self._on_sigterm)
+        _before_workers_end(self._flush_in_time)
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._fork)
+            os.register_at_fork(after_in_child=self._after_fork)
 
-    def something_to_lose(self) -> None:
-        """There is telemetry that has not been sent. Only now does a child heed SIGTERM: pools expect that their workers die at once."""
-        if self._is_child and self._heeds_sigterm != os.getpid():
-            self._heeds_sigterm = os.getpid()
-            with _HEEDING:
+    def note_unsent_data(self) -> None:
+        """Handle SIGTERM in a child from now on, and no earlier: process pools expect that idle workers die at once."""
+        if self._is_child and self._handles_sigterm_in != os.getpid():
+            self._handles_sigterm_in = os.getpid()
+            with _HANDLING_SIGTERM:
                 from otel_genai.runner.shutdown.sigterm import before_sigterm
 
-                before_sigterm(self._flush_within)
+                before_sigterm(self._flush_in_time)
 
-    def end_by(self, number: int) -> None:
-        """End as a program did that a signal ended."""
-        self._flush_within()
-        self.summarise()
-        _die_by(number)
+    def exit_by_signal(self, number: int) -> None:
+        """Flush, write the output, and end this process by the signal that has ended its program."""
+        self._flush_in_time()
+        self.write_output()
+        _kill_by(number)
 
-    def _terminate(self, number: int, _: FrameType | None) -> None:
-        self._flush_within()
-        _within(_PATIENCE, self.summarise)
-        _die_by(number)
+    def _on_sigterm(self, number: int, _: FrameType | None) -> None:
+        self._flush_in_time()
+        _run_within(_TIMEOUT_S, self.write_output)
+        _kill_by(number)
 
-    def _flush_within(self) -> None:
+    def _flush_in_time(self) -> None:
         def flush() -> None:
             with _FLUSHING:
                 self._flush()
 
-        _within(_PATIENCE_OF_A_CHILD if self._is_child else _PATIENCE, flush)
+        _run_within(_CHILD_TIMEOUT_S if self._is_child else _TIMEOUT_S, flush)
 
-    def _fork(self) -> None:
-        if signal.getsignal(signal.SIGTERM) == self._terminate:
+    def _after_fork(self) -> None:
+        if signal.getsignal(signal.SIGTERM) == self._on_sigterm:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self._is_child = True
-        _before_workers_end(self._flush_within)
+        _before_workers_end(self._flush_in_time)
 
 
-def _die_by(number: int) -> None:
-    # SIGKILL can be had without asking.
+def _kill_by(number: int) -> None:
+    # SIGKILL has no handler that could be set.
     with suppress(OSError):
         signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 
 
-def _remember_interrupt() -> None:
-    """CPython ends by SIGINT if KeyboardInterrupt ended the program last evaluated from source: not one of those that imports evaluate."""
+def _restore_interrupt() -> None:
+    """Make CPython end by SIGINT again.
+
+    It does so if KeyboardInterrupt has ended the code last evaluated from source. The imports of the output evaluate code, too.
+    """
     with suppress(KeyboardInterrupt):
         exec("raise KeyboardInterrupt")  # noqa: S102
 
 
 def _before_workers_end(flush: Callable[[], None]) -> None:
-    """Workers that `multiprocessing` forks leave without the interpreter's exit functions; it has its own, which it drops at first."""
+    """Call `flush` at the end of workers that `multiprocessing` forks.
+
+    They skip the interpreter's exit functions. `multiprocessing` has its own, and drops those that it inherits by a fork.
+    """
     if util := sys.modules.get("multiprocessing.util"):
 
         def register(_: object = None) -> None:
@@ -127,15 +133,14 @@ def _before_workers_end(flush: Callable[[], None]) -> None:
         util.register_after_fork(register, register)
 
 
-def _nothing() -> None:
-    """There is nothing to flush yet."""
+def _flush_nothing() -> None:
+    """There is no provider yet."""
 
 
-def _within(seconds: float, action: Callable[[], None]) -> None:
-    """Run the action in a thread of its own and wait no longer than this.
+def _run_within(timeout_s: float, action: Callable[[], None]) -> None:
+    """Run the action in a thread, and wait for it no longer than the timeout.
 
-    The signal may have struck the main thread while it held a lock of the SDK's, or of `threading` itself, which is why the thread
-    is a bare one.
+    The signal may have interrupted a main thread that holds a lock of the SDK or of `threading`: hence the low-level thread.
     """
     done = _thread.allocate_lock()
     done.acquire()
@@ -149,6 +154,6 @@ def _within(seconds: float, action: Callable[[], None]) -> None:
     try:
         _thread.start_new_thread(act, ())
     except RuntimeError:
-        # The interpreter is already finishing, and has flushed or is about to.
+        # The interpreter is finalizing: exit functions flush, or have flushed.
         return
-    done.acquire(timeout=seconds)
+    done.acquire(timeout=timeout_s)

@@ -1,8 +1,8 @@
-"""Has SIGTERM heeded at once in a process that others terminate, whatever its main thread does.
+"""Handles SIGTERM at once in a process that others terminate, whatever its main thread does.
 
-A handler in Python runs between two steps of the interpreter, so a worker that the signal strikes just before it waits for a lock
-sleeps through it, and whoever terminated it waits for ever. `faulthandler` has a handler in C that writes to a file at once: here to
-a pipe, at whose other end a thread waits. To the program, the signal has its default action all the while.
+A Python handler runs between two steps of the interpreter. A worker that the signal interrupts just before it waits for a lock would
+wait on, and so would its parent. `faulthandler` has a handler in C that writes to a file at once. Here the file is a pipe, and a
+thread waits at its other end. The program sees the default action of the signal all the while.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 
 def before_sigterm(act: Callable[[], None]) -> None:
-    """Call `act` in a thread of its own before SIGTERM kills this process, as it still does. A handler of the program's own wins."""
+    """Call `act` in a thread before SIGTERM kills this process, as it still does. A handler of the program's own wins."""
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        _stand_by(act)
+        _install(act)
     elif callable(signal.getsignal(signal.SIGTERM)):
-        _stand_by_when_restored(act)
+        _install_once_default(act)
 
 
-def _stand_by(act: Callable[[], None]) -> None:
+def _install(act: Callable[[], None]) -> None:
     reading, writing = os.pipe()
-    # The handler must never wait for somebody to read.
+    # The handler must never wait for a reader.
     os.set_blocking(writing, False)
-    watch = _Watch(writing)
-    watch.begin()
-    os.register_at_fork(before=watch.pause, after_in_parent=watch.resume)
+    handler = _Handler(writing)
+    handler.install()
+    os.register_at_fork(before=handler.pause, after_in_parent=handler.resume)
 
     def wait() -> None:
         os.read(reading, 1)
@@ -45,21 +45,21 @@ def _stand_by(act: Callable[[], None]) -> None:
     _thread.start_new_thread(wait, ())
 
 
-class _Watch:
-    """The handler, which a fork must not have for a moment: it would report to this process what was meant for the fork."""
+class _Handler:
+    """The handler of `faulthandler`. A fork must not have it even briefly: it would write to its parent's pipe."""
 
     def __init__(self, writing: int) -> None:
         self._writing = writing
         self._process = os.getpid()
         self._is_paused = False
 
-    def begin(self) -> None:
+    def install(self) -> None:
         faulthandler.unregister(signal.SIGTERM)
-        # What it writes nobody reads. Of all threads, because of one that has only just begun it would write nothing.
+        # Its output is discarded. With one thread only, it writes nothing if that thread has just started.
         faulthandler.register(signal.SIGTERM, self._writing, all_threads=True)
 
     def pause(self) -> None:
-        # What the program has set itself by now is in place of ours, and stays.
+        # A handler that the program has set by now is in place of this one, and stays.
         if self._process == os.getpid() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             faulthandler.unregister(signal.SIGTERM)
             self._is_paused = True
@@ -67,19 +67,19 @@ class _Watch:
     def resume(self) -> None:
         if self._is_paused:
             self._is_paused = False
-            self.begin()
+            self.install()
 
 
-def _stand_by_when_restored(act: Callable[[], None]) -> None:
-    # A server that loads its application late has its own handler in place by now, and in the end it restores the default and sends
-    # itself the signal once more.
+def _install_once_default(act: Callable[[], None]) -> None:
+    # A server that loads its application late has set a handler by now. At its end, it restores the default action and sends itself
+    # the signal again.
     process, set_handler = os.getpid(), signal.signal
 
     @wraps(set_handler)
     def watched(number: int, handler: Any) -> Any:
         before = set_handler(number, handler)
         if number == signal.SIGTERM and handler is signal.SIG_DFL and os.getpid() == process:
-            _stand_by(act)
+            _install(act)
         return before
 
     cast("Any", signal).signal = watched

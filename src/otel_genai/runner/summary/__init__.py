@@ -1,1 +1,1 @@
-"""The summary at the end of a run, and where its figures come from."""
+"""The output at the end of a run: the summary, its calls and spans, and the page of graphs."""

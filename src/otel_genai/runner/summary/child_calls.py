@@ -1,6 +1,6 @@
-"""The figures of calls in other processes of a run, for its summary: a line for each call, and no more than the summary shows.
+"""The calls of other processes of a run, for its summary: one line of JSON a call, with the values that the summary shows.
 
-A line is written at once, so that even a process that is killed has told. Nothing is written until there is a call.
+Each line is written at once, so that a process that is killed loses none. No file is made before the first call.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEPT_CALLS: Final = 100_000
-"""For each process: about ten megabytes. Later ones are not in the summary."""
+"""The most calls that one process writes, about ten megabytes. The summary leaves later calls out."""
 
 
 class ChildCalls:
-    """Writes down the calls of this process; one that is forked off begins a file of its own."""
+    """Writes the calls of this process to a file named by its process id; a fork begins a file of its own."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -29,19 +29,19 @@ class ChildCalls:
         self._calls = 0
 
     def add(self, operation: Operation) -> None:
-        """Write one call down."""
+        """Write one call; an error of the file system ends the writing without a message."""
         try:
             if self._process != os.getpid():
-                self._begin()
+                self._begin_file()
             self._calls += 1
             if self._calls <= KEPT_CALLS:
                 # Appended by one system call, so that threads cannot mix their lines.
                 os.write(self._file, json.dumps(_line(operation)).encode() + b"\n")
         except OSError:
-            # A full disk is nothing that a child has to talk of.
+            # A full disk is no reason for a child to print anything.
             self._calls = KEPT_CALLS
 
-    def _begin(self) -> None:
+    def _begin_file(self) -> None:
         self._process = os.getpid()
         self._calls = 0
         self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -49,7 +49,7 @@ class ChildCalls:
 
 
 def read(folder: Path) -> Iterator[Operation]:
-    """The calls that were written down, and nothing of a line that was cut off."""
+    """Yield the calls in the files of a folder; a line that was cut off is left out."""
     for file in folder.iterdir() if folder.is_dir() else ():
         if not file.name.isdecimal():
             continue

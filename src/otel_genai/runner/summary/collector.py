@@ -1,6 +1,6 @@
-"""What a run's summary is made from: figures of finished operations, and the spans of the last one's trace.
+"""Collects the summary of a run: figures of finished operations, and the spans of the last one's trace.
 
-What only a GenAI call needs is imported when the first one ends.
+Modules that only a GenAI call needs are imported when the first call ends.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from opentelemetry import trace
 
 import otel_genai
 from otel_genai.runner.summary.last_spans import LastSpans
+from otel_genai.sdk.providers import on_span_end
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,51 +27,50 @@ if TYPE_CHECKING:
 
 
 class SummaryCollector:
-    """Gathers while the script runs, and prints at the end what this process and those that it started have done."""
+    """Collects the calls of this process while the program runs, and adds those of other processes at the end."""
 
-    def __init__(self, tally: Path) -> None:
-        """`tally` is the folder where other processes leave their figures."""
+    def __init__(self, calls_folder: Path) -> None:
+        """`calls_folder` is the folder where other processes write their calls."""
         self._summary: Summary | None = None
-        self._first = threading.Lock()
+        self._lock = threading.Lock()
         self._spans = LastSpans()
         self._followed: list[trace.TracerProvider] = []
         self._last: SpanContext | None = None
         self._process = os.getpid()
-        self._folder = tally
-        self._tally: ChildCalls | None = None
+        self._calls_folder = calls_folder
+        self._child_calls: ChildCalls | None = None
 
-    def attend(self) -> None:
-        """Begin to gather from the providers that are set up by now."""
-        self.follow()
-        otel_genai.observe(self.notice)
+    def start(self) -> None:
+        """Begin to collect operations, and spans of the present provider."""
+        self.follow_provider()
+        otel_genai.observe(self.add)
 
-    def follow(self) -> None:
-        """Gather the spans of the provider that is in charge by now."""
+    def follow_provider(self) -> None:
+        """Collect the spans of the present provider, too."""
         provider = trace.get_tracer_provider()
-        # A disabled SDK leaves a provider that takes none.
-        if provider not in self._followed and hasattr(provider, "add_span_processor"):
+        if provider not in self._followed:
             self._followed.append(provider)
-            provider.add_span_processor(self._spans)
+            on_span_end(self._spans.add)
 
-    def notice(self, operation: Operation, span: Span) -> None:
-        """Take in one finished operation."""
+    def add(self, operation: Operation, span: Span) -> None:
+        """Add one finished operation."""
         if os.getpid() == self._process:
             self._last = span.get_span_context()
             (self._summary or self._first_summary()).add(operation)
         else:
-            # A fork has a copy of ours, which nobody would ever see.
-            (self._tally or self._first_tally()).add(operation)
+            # A fork has a copy of this object, which prints nothing.
+            (self._child_calls or self._first_child_calls()).add(operation)
 
     def print(self) -> None:
         """Print the summary to stderr."""
         from otel_genai.runner.summary.child_calls import read
 
-        for operation in read(self._folder):
+        for operation in read(self._calls_folder):
             (self._summary or self._first_summary()).add(operation)
         if self._summary is None:
             print("otel-genai: no GenAI calls were made", file=sys.stderr)
             return
-        # Only now: the import of rich is nothing to begin a run with.
+        # Late, because rich takes long to import.
         from otel_genai.recording.analysis.trace_tree import trace_tree
         from otel_genai.recording.output.terminal import print_summary
 
@@ -81,13 +81,13 @@ class SummaryCollector:
     def _first_summary(self) -> Summary:
         from otel_genai.recording.analysis.summary import Summary
 
-        with self._first:
+        with self._lock:
             if self._summary is None:
                 self._summary = Summary()
             return self._summary
 
-    def _first_tally(self) -> ChildCalls:
+    def _first_child_calls(self) -> ChildCalls:
         from otel_genai.runner.summary.child_calls import ChildCalls
 
-        self._tally = ChildCalls(self._folder)
-        return self._tally
+        self._child_calls = ChildCalls(self._calls_folder)
+        return self._child_calls

@@ -1,17 +1,17 @@
-"""Keeps the last spans for the summary's trace tree: a bounded number of them, and few attributes of each."""
+"""Keeps the last spans for the summary's trace tree: a limited number, and few attributes of each."""
 
 from __future__ import annotations
 
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.semconv.attributes.http_attributes import HTTP_REQUEST_METHOD, HTTP_RESPONSE_STATUS_CODE
 from opentelemetry.trace import StatusCode
 
 from otel_genai.semconv import gen_ai, general
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.util.types import AnyValue
 
     from otel_genai.recording.analysis.trace_tree import SpanRecord
@@ -28,18 +28,18 @@ _SHOWN: Final = (
     (gen_ai.RESPONSE_FINISH_REASONS, "finish"),
     (general.ERROR_TYPE, "error"),
 )
-"""Attribute → its label. A list of what may be shown, so that no content and no secret ever is."""
+"""Attribute → its label. No other attribute is shown, so neither content nor secrets are."""
 
 
-class LastSpans(SpanProcessor):
+class LastSpans:
     """The spans that ended last, oldest first."""
 
     def __init__(self) -> None:
         self._records: deque[SpanRecord] = deque(maxlen=_KEPT_SPANS)
 
-    def on_end(self, span: ReadableSpan) -> None:
-        """Keep what the tree shows of it. Appending to a bounded deque is atomic, so no lock is needed."""
-        # Here, because making dataclasses takes milliseconds, which a script without spans need not pay.
+    def add(self, span: ReadableSpan) -> None:
+        """Keep the values that the tree shows. Appending to a bounded deque is atomic, so there is no lock."""
+        # Late, because the module makes dataclasses, which takes milliseconds that a program without spans does not need.
         from otel_genai.recording.analysis.trace_tree import SpanRecord
 
         context = span.get_span_context()
@@ -61,12 +61,12 @@ class LastSpans(SpanProcessor):
         )
 
     def records(self) -> list[SpanRecord]:
-        """What is kept now."""
+        """Return the kept spans."""
         return list(self._records)
 
 
 def _plain(value: AnyValue) -> str | float:
-    """One word or number: sequences are joined."""
+    """Return a number, or a text: sequences are joined."""
     if isinstance(value, str | int | float):
         return value
     return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)

@@ -1,4 +1,4 @@
-"""What a run ends with: the summary on stderr, and the page if one was asked for."""
+"""Writes the output at the end of a run: the summary to stderr, and the page of graphs if there is `--report`."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ if TYPE_CHECKING:
     from otel_genai.runner.options import Options
     from otel_genai.runner.summary.collector import SummaryCollector
 
-_SUMMARISING: Final = Guard("the summary is not printed")
+_PRINTING: Final = Guard("the summary is not printed")
 _REPORTING: Final = Guard("the report is not written")
 
 
 class RunOutput:
-    """Drawn once, when all processes of the run that can be waited for have ended."""
+    """Written once, when the program has ended, and with it the children that it waits for."""
 
     def __init__(self, options: Options, scratch: Path) -> None:
-        """`scratch` is the folder for what nobody asked to keep; it need not exist."""
+        """`scratch` is the folder for temporary files. It need not exist."""
         self._options = options
         self._scratch = scratch
-        self.report: SummaryCollector | None = None
-        """What gathers for the summary."""
+        self.collector: SummaryCollector | None = None
+        """The collector of the summary, if there is one."""
         if options.summary:
             from otel_genai.runner.summary.collector import SummaryCollector
 
-            self.report = SummaryCollector(scratch)
+            self.collector = SummaryCollector(scratch)
 
-    def draw(self) -> None:
-        """Print the summary, write the page, clear away."""
-        if self.report:
-            with _SUMMARISING:
-                self.report.print()
+    def write(self) -> None:
+        """Print the summary, write the page, and remove temporary files."""
+        if self.collector:
+            with _PRINTING:
+                self.collector.print()
         if self._options.report:
             with _REPORTING:
                 self._write_page(self._options.report)
@@ -51,12 +51,10 @@ class RunOutput:
 
         recording = self._options.recording(self._scratch)
         assert recording is not None  # noqa: S101 - a report implies one
-        # Touched before the run: without a single line it is not yet a recording.
+        # The options create the file: without a line, it is no recording yet.
         found = [path for path in files_of(recording) if path.stat().st_size]
         if found:
             write_page(read(found), file)
             print(f"otel-genai: the report is in {file}", file=sys.stderr)
         else:
-            print(
-                f"otel-genai: {file} is not written, since no library arrived that makes GenAI calls", file=sys.stderr
-            )
+            print(f"otel-genai: {file} is not written: no GenAI library was imported", file=sys.stderr)

@@ -1,1 +1,1 @@
-"""What is run: how it is found, and how this process becomes it."""
+"""The program that a run becomes: Python code in this process, or a subprocess."""

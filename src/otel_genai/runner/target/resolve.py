@@ -1,7 +1,7 @@
-"""What a word on the command line means: a file, a directory or an archive, as to `python`; else an installed command.
+"""Resolves the name of a program on the command line: a file, directory or archive, as for `python`, or an installed command.
 
-What is written in Python is run in this process. Anything else runs as a program of its own, and the Python processes that it
-starts are instrumented as children are.
+A program in Python runs in this process. Any other runs as a subprocess, and the Python processes that it starts are instrumented
+as children.
 """
 
 from __future__ import annotations
@@ -19,54 +19,56 @@ from otel_genai.runner.target.become import Archive, Script
 if TYPE_CHECKING:
     from otel_genai.runner.target.become import Target
 
-_READ: Final = 4096
-_ZIP: Final = b"PK\5\6"
-"""Begins a zip file's last record, which is all that makes it one: anything may stand in front."""
-_LAST_RECORD: Final = 65_557
+_BEGINNING_SIZE: Final = 4096
+"""Bytes of a file that hold its first two lines."""
+_ZIP_SIGNATURE: Final = b"PK\5\6"
+"""The beginning of the last record of a zip file (APPNOTE 4.3.16). Other data may precede the archive."""
+_ZIP_RECORD_SIZE: Final = 65_557
+"""The greatest size of that record, in bytes."""
 _LONG_SHEBANG: Final = "'''exec' "
-"""How installers begin a second line, of shell, where the first would be too long for the kernel."""
+"""The beginning of the second line where the first would be too long for the kernel (distlib 0.4 scripts.py)."""
 
 
-def program(word: str, args: tuple[str, ...] = ()) -> Target:
-    """The target that the word names. Whether it is there, and can be read, its `locate` tells."""
+def resolve(name: str, args: tuple[str, ...] = ()) -> Target:
+    """Return the target of this name. Its `locate` raises if there is none, or none that can be read."""
     try:
-        is_directory, is_there = Path(word).is_dir(), Path(word).exists()
+        is_directory, exists = Path(name).is_dir(), Path(name).exists()
     except (OSError, ValueError):
-        # A name that cannot even be looked up.
-        return Script(word, args)
-    command = None if os.sep in word else _command(word)
-    # A directory that is called like a command is likely to be its source, and nothing to be run.
-    if is_directory and ((Path(word) / "__main__.py").exists() or command is None):
-        return Archive(word, args)
-    if is_there and not is_directory:
-        if _is_zip(word):
-            return Archive(word, args)
-        interpreter = _interpreter(word)
-        # Whoever names a Python file means this interpreter, whatever the first line says.
-        ours = interpreter is None or Path(interpreter).name.startswith("python")
-        return Script(word, args) if ours else _foreign(word, args)
+        # No file can have this name: `locate` says why.
+        return Script(name, args)
+    command = None if os.sep in name else _command(name)
+    # A directory with the name of a command is likely to be its source, which is no program.
+    if is_directory and ((Path(name) / "__main__.py").exists() or command is None):
+        return Archive(name, args)
+    if exists and not is_directory:
+        if _is_zip(name):
+            return Archive(name, args)
+        interpreter = _interpreter(name)
+        # A Python file that is named runs in this interpreter, whichever one its first line names.
+        is_python = interpreter is None or Path(interpreter).name.startswith("python")
+        return Script(name, args) if is_python else _subprocess(name, args)
     if command is None:
-        return Script(word, args)
-    return Script(command, args) if _is_this_python(_interpreter(command)) else _foreign(command, args)
+        return Script(name, args)
+    return Script(command, args) if _is_this_python(_interpreter(command)) else _subprocess(command, args)
 
 
-def _foreign(path: str, args: tuple[str, ...]) -> Target:
-    from otel_genai.runner.target.subprocess import Foreign
+def _subprocess(path: str, args: tuple[str, ...]) -> Target:
+    from otel_genai.runner.target.subprocess import Subprocess
 
-    return Foreign(path, args)
+    return Subprocess(path, args)
 
 
-def _command(word: str) -> str | None:
-    """The file of an installed command: one that came with this interpreter's packages first."""
-    beside = shutil.which(word, path=os.fspath(Path(sys.executable).parent))
-    return beside or shutil.which(word)
+def _command(name: str) -> str | None:
+    """Return the file of an installed command: those beside this interpreter come first."""
+    beside = shutil.which(name, path=os.fspath(Path(sys.executable).parent))
+    return beside or shutil.which(name)
 
 
 def _is_zip(path: str) -> bool:
     try:
         with Path(path).open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_RECORD))
-            if _ZIP not in file.read():
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _ZIP_RECORD_SIZE))
+            if _ZIP_SIGNATURE not in file.read():
                 return False
         zipimport.zipimporter(path)
     except (OSError, zipimport.ZipImportError):
@@ -75,10 +77,10 @@ def _is_zip(path: str) -> bool:
 
 
 def _interpreter(path: str) -> str | None:
-    """What an executable file is to be run by: the path in its first line, "" if it is machine code; `None` if it does not say."""
+    """Return the interpreter in the first line of a file: "" for machine code, `None` if the file names none."""
     try:
         with Path(path).open("rb") as file:
-            beginning = file.read(_READ)
+            beginning = file.read(_BEGINNING_SIZE)
     except OSError:
         return None
     if not beginning.startswith(b"#!"):

@@ -1,6 +1,6 @@
-"""A program that is not Python, or Python of another environment: it runs as a child, and this process stands in for it.
+"""Runs a program as a subprocess: one that is not in Python, or in the Python of another environment.
 
-Signals are passed on to it, and this process ends as it ended.
+Signals are passed on to it, and this process ends as it ends.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from otel_genai.runner.target.become import CannotRunError, EndedBySignalError
+from otel_genai.runner.errors import CannotRunError, EndedBySignalError
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _PASSED_ON: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 
 
-class Foreign:
-    """A program to be run as a process of its own."""
+class Subprocess:
+    """A program that is not run by this interpreter."""
 
     def __init__(self, path: str, args: tuple[str, ...] = ()) -> None:
         self.path = path
@@ -30,21 +30,24 @@ class Foreign:
 
     @property
     def name(self) -> str:
-        """What its file is called, without the ending."""
+        """The name of the file, without its suffix."""
         return Path(self.path).stem
 
     def locate(self) -> None:
-        """It was found before; whether it can be run only running it tells."""
+        """Do nothing: the file is there, and only its execution shows whether it can be run."""
 
     def execute(self) -> None:
-        """Run it to its end; raises SystemExit with its status, EndedBySignalError, or CannotRunError if it cannot be run."""
+        """Run the program to its end.
+
+        Raises SystemExit with its status, EndedBySignalError if a signal ended it, or CannotRunError if it cannot be run.
+        """
         process: subprocess.Popen[bytes] | None = None
         early: list[int] = []
 
         def pass_on(number: int, _: FrameType | None) -> None:
             if process is None:
                 early.append(number)
-            # A terminal's Ctrl-C has reached the program already, and twice means "at once" to many.
+            # A terminal sends SIGINT to the program, too, and to many programs a second one means "at once".
             elif number != signal.SIGINT or not _in_terminal_foreground():
                 with suppress(ProcessLookupError):
                     process.send_signal(number)
@@ -53,7 +56,7 @@ class Foreign:
             if (number := getattr(signal, name, None)) and signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, pass_on)
         try:
-            process = subprocess.Popen([self._executable(), *self.args])  # noqa: S603 - to run it is what we are for
+            process = subprocess.Popen([self._executable(), *self.args])  # noqa: S603 - the user's own program
         except OSError as error:
             raise CannotRunError(f"cannot run {self.path}: {error.strerror}") from None
         for number in early:
@@ -64,7 +67,7 @@ class Foreign:
         sys.exit(status)
 
     def _executable(self) -> str:
-        # A bare name would be searched for on PATH, where the working directory is not.
+        # `Popen` searches PATH for a name without a separator, and the working directory is not on PATH.
         return self.path if os.sep in self.path else f".{os.sep}{self.path}"
 
 

@@ -1,4 +1,4 @@
-"""The older completions endpoint: a text is continued. Pure functions from a body's bytes to what the engine is asked, and back."""
+"""The legacy completions endpoint, which continues a text: its request and its response. Pure functions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.simulator.api.chat.response import SYSTEM_FINGERPRINT
-from otel_genai.simulator.api.validation import Range, checked, fields_of, model_of, stop_sequences, streaming, texts
+from otel_genai.simulator.api.validation import (
+    Range,
+    check_fields,
+    fields_of,
+    model_of,
+    stop_sequences,
+    streaming,
+    texts,
+)
 from otel_genai.simulator.engine.inference import Event, Finish, Inference, Prefill, Sampling, Token
 
 if TYPE_CHECKING:
@@ -20,13 +28,13 @@ _INTEGERS: dict[str, Range] = {
     "seed": (-(2**63), 2**63 - 1),
     "logprobs": (0, 5),
 }
-_MOST_TOKENS: Final = 16
-"""As long as nobody asks for more: this endpoint's own rule."""
+_DEFAULT_MAX_TOKENS: Final = 16
+"""OpenAI's default for this endpoint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """The request, and the answer to it."""
+    """A request, and the response to it."""
 
     inference: Inference
     include_usage: bool
@@ -34,11 +42,13 @@ class Completion:
 
     @classmethod
     def of(cls, body: bytes) -> Completion:
-        """The request in an HTTP body; `ApiError` if it is not one."""
+        """The request in an HTTP body; raises `ApiError`."""
         fields = fields_of(body)
         model = model_of(fields)
         prompts = texts(fields, "prompt")
-        checked(fields, integers=_INTEGERS, booleans=("stream", "echo"), objects=("stream_options",), strings=("user",))
+        check_fields(
+            fields, integers=_INTEGERS, booleans=("stream", "echo"), objects=("stream_options",), strings=("user",)
+        )
         stream, include_usage = streaming(fields)
         inference = Inference(
             prompts=prompts,
@@ -47,7 +57,7 @@ class Completion:
             stream=stream,
             sampling=Sampling(
                 n=fields.get("n", 1),
-                max_tokens=fields.get("max_tokens", _MOST_TOKENS),
+                max_tokens=fields.get("max_tokens", _DEFAULT_MAX_TOKENS),
                 stop=stop_sequences(fields),
                 seed=fields.get("seed"),
                 temperature=fields.get("temperature"),
@@ -57,7 +67,7 @@ class Completion:
         return cls(inference=inference, include_usage=include_usage)
 
     def whole(self, events: Sequence[Event]) -> dict[str, Any]:
-        """The completion, at once."""
+        """The response without streaming."""
         count = len(self.inference.prompts) * self.inference.sampling.n
         texts, reasons = [""] * count, [""] * count
         for event in events:
@@ -70,7 +80,7 @@ class Completion:
         return self._envelope(choices) | {"usage": _usage(events)}
 
     def chunks(self, event: Event) -> Iterator[dict[str, Any]]:
-        """The chunks that a stream sends when the engine tells of an event."""
+        """The chunks of a stream for one event of the engine."""
         match event:
             case Token(choice, text):
                 yield self._chunk(_choice(choice, text, None))
@@ -78,7 +88,7 @@ class Completion:
                 yield self._chunk(_choice(choice, "", reason))
 
     def ending(self, events: Sequence[Event]) -> Iterator[dict[str, Any]]:
-        """The chunk that ends a stream whose usage was asked for."""
+        """The last chunk of a stream, if the request asks for usage."""
         if self.include_usage:
             yield self._envelope([]) | {"usage": _usage(events)}
 
@@ -102,12 +112,12 @@ def _choice(index: int, text: str, reason: str | None) -> dict[str, Any]:
 
 
 def _usage(events: Sequence[Event]) -> dict[str, Any]:
-    read = [event for event in events if isinstance(event, Prefill)]
-    prompt = sum(event.prompt_tokens for event in read)
+    prefills = [event for event in events if isinstance(event, Prefill)]
+    prompt = sum(event.prompt_tokens for event in prefills)
     completion = sum(isinstance(event, Token) for event in events)
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": sum(event.cached_tokens for event in read)},
+        "prompt_tokens_details": {"cached_tokens": sum(event.cached_tokens for event in prefills)},
     }

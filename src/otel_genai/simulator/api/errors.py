@@ -1,4 +1,4 @@
-"""Failures in OpenAI's shape."""
+"""Errors in OpenAI's format."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class ApiError(Exception):
-    """A request that is answered with an error."""
+    """An error that is the response to a request: HTTP `status` and JSON `body`."""
 
     def __init__(
         self,
@@ -23,20 +23,20 @@ class ApiError(Exception):
 
 
 def unknown_model(model: str) -> ApiError:
-    """For a model that is not served here."""
+    """The error for a model that is not served here."""
     message = f"The model `{model}` does not exist or you do not have access to it."
     return ApiError(message, status=404, param="model", code="model_not_found")
 
 
-def too_long(tokens: int, longest: int) -> ApiError:
-    """For a prompt that leaves no room for an answer."""
+def too_long(tokens: int, context_length: int) -> ApiError:
+    """The error for a prompt that fills the whole context."""
     message = (
-        f"This model's maximum context length is {longest} tokens. However, your messages resulted in {tokens} tokens. "
+        f"This model's maximum context length is {context_length} tokens. However, your messages resulted in {tokens} tokens. "
         "Please reduce the length of the messages."
     )
     return ApiError(message, code="context_length_exceeded")
 
 
 def loading() -> ApiError:
-    """For everything that comes before the model has been loaded."""
+    """The error for every request until the model is loaded."""
     return ApiError("The model is still loading.", status=503, type="server_error", code="model_loading")

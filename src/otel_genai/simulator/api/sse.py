@@ -1,4 +1,4 @@
-"""How answers go out over HTTP: as one JSON body, or as server-sent events. A client that leaves stops its generation either way."""
+"""Sends a response over HTTP: as one JSON body, or as server-sent events. A client that disconnects stops its generation in both cases."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ if TYPE_CHECKING:
 
     from otel_genai.simulator.engine.inference import Event
 
-_CLIENT_CLOSED_REQUEST: Final = 499
-# Escaped to ASCII: what a client sent comes back in error messages and arguments, lone surrogates included.
+_CLIENT_CLOSED_REQUEST: Final = 499  # nginx's status; nobody receives it
+# Escaped to ASCII: error messages and arguments repeat a client's text, lone surrogates included.
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 _DONE: Final = b"data: [DONE]\n\n"
 
 
-class Answer(Protocol):
-    """An endpoint's way to put what the engine generates into JSON."""
+class ApiResponse(Protocol):
+    """The JSON of an endpoint's response."""
 
     def whole(self, events: Sequence[Event]) -> dict[str, Any]:
-        """All of it at once."""
+        """The body of the response, from all events."""
 
 
-class StreamedAnswer(Answer, Protocol):
-    """The same for an endpoint that also streams."""
+class StreamedApiResponse(ApiResponse, Protocol):
+    """The JSON of a response that can be streamed."""
 
     def chunks(self, event: Event) -> Iterable[dict[str, Any]]:
-        """What a stream sends when the engine tells of an event. A chunk with a `type` is sent as an event of that name."""
+        """The chunks for one event. A chunk with a `type` is sent as a server-sent event of that name."""
 
     def ending(self, events: Sequence[Event]) -> Iterable[dict[str, Any]]:
-        """What a stream sends after the last event."""
+        """The chunks after the last event."""
 
 
-def streamed(answer: StreamedAnswer, events: AsyncGenerator[Event, None], *, done: bool) -> Response:
-    """A stream of server-sent events, which says `[DONE]` at its end if `done`."""
+def streamed(response: StreamedApiResponse, events: AsyncGenerator[Event, None], *, done: bool) -> Response:
+    """A stream of server-sent events. With `done`, it ends with `[DONE]`."""
     headers = {"cache-control": "no-cache"}
-    return StreamingResponse(_sse(answer, events, done), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(_sse(response, events, done), media_type="text/event-stream", headers=headers)
 
 
-async def whole(request: Request, answer: Answer, events: AsyncGenerator[Event, None]) -> Response:
-    """One body, when everything has been generated."""
+async def whole(request: Request, response: ApiResponse, events: AsyncGenerator[Event, None]) -> Response:
+    """One body, when the generation is complete."""
     generated = await _unless_disconnected(request, events)
     if generated is None:
         return Response(status_code=_CLIENT_CLOSED_REQUEST)
-    return json_response(answer.whole(generated))
+    return json_response(response.whole(generated))
 
 
 def json_response(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -58,14 +58,16 @@ def json_response(body: Mapping[str, Any], status: int = 200, headers: Mapping[s
     return Response(_encoded(body), status, headers, "application/json")
 
 
-async def _sse(answer: StreamedAnswer, events: AsyncGenerator[Event, None], done: bool) -> AsyncGenerator[bytes, None]:
+async def _sse(
+    response: StreamedApiResponse, events: AsyncGenerator[Event, None], done: bool
+) -> AsyncGenerator[bytes, None]:
     generated = []
     async with aclosing(events):
         async for event in events:
             generated.append(event)
-            for chunk in answer.chunks(event):
+            for chunk in response.chunks(event):
                 yield _frame(chunk)
-    for chunk in answer.ending(generated):
+    for chunk in response.ending(generated):
         yield _frame(chunk)
     if done:
         yield _DONE
@@ -77,7 +79,7 @@ def _frame(chunk: dict[str, Any]) -> bytes:
 
 
 async def _unless_disconnected(request: Request, events: AsyncGenerator[Event, None]) -> list[Event] | None:
-    """All events; `None` if the client leaves before the last of them."""
+    """All events; `None` if the client disconnects before the last one."""
 
     async def all_events() -> list[Event]:
         async with aclosing(events):
@@ -87,14 +89,14 @@ async def _unless_disconnected(request: Request, events: AsyncGenerator[Event, N
         while (await request.receive())["type"] != "http.disconnect":
             pass
 
-    generation, departure = asyncio.create_task(all_events()), asyncio.create_task(disconnected())
+    generation, disconnection = asyncio.create_task(all_events()), asyncio.create_task(disconnected())
     try:
-        await asyncio.wait((generation, departure), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((generation, disconnection), return_when=asyncio.FIRST_COMPLETED)
         return generation.result() if generation.done() else None
     finally:
         generation.cancel()
-        departure.cancel()
-        await asyncio.gather(generation, departure, return_exceptions=True)
+        disconnection.cancel()
+        await asyncio.gather(generation, disconnection, return_exceptions=True)
 
 
 def _encoded(body: Mapping[str, Any]) -> bytes:

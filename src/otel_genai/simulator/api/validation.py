@@ -1,4 +1,4 @@
-"""Reads the fields of a request's JSON body, whichever endpoint it goes to. What OpenAI refuses is refused in its words. Pure functions."""
+"""Reads and checks the fields of a request's JSON body, for all endpoints. Errors have OpenAI's wording. Pure functions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from otel_genai.simulator.api.errors import ApiError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MOST_STOP_SEQUENCES = 4
+_MAX_STOP_SEQUENCES = 4
 
 Range = tuple[float, float]
 NUMBERS: Mapping[str, Range] = {
@@ -21,7 +21,7 @@ NUMBERS: Mapping[str, Range] = {
 }
 
 
-def checked(
+def check_fields(
     fields: Mapping[str, Any],
     *,
     numbers: Mapping[str, Range] = NUMBERS,
@@ -30,23 +30,23 @@ def checked(
     objects: tuple[str, ...] = (),
     strings: tuple[str, ...] = (),
 ) -> None:
-    """Refuse fields of a wrong type, and numbers out of their range."""
+    """Raise `ApiError` for a field of a wrong type, or a number out of its range. Fields that are not named pass."""
     for name, limits in numbers.items():
         _check_number(fields, name, limits, whole=False)
     for name, limits in integers.items():
         _check_number(fields, name, limits, whole=True)
-    for names, kind, described in (
+    for names, kind, expected in (
         (booleans, bool, "a boolean"),
         (objects, dict, "an object"),
         (strings, str, "a string"),
     ):
         for name in names:
             if name in fields and not isinstance(fields[name], kind):
-                raise wrong_type(name, described, fields[name])
+                raise wrong_type(name, expected, fields[name])
 
 
 def model_of(fields: Mapping[str, Any]) -> str:
-    """The model that is asked for."""
+    """The name of the model; raises `ApiError` if there is none."""
     if "model" not in fields:
         raise ApiError("you must provide a model parameter")
     model = fields["model"]
@@ -56,14 +56,14 @@ def model_of(fields: Mapping[str, Any]) -> str:
 
 
 def fields_of(body: bytes, *, null: bool = False) -> dict[str, Any]:
-    """The fields of a body that is a JSON object; those that are null only if asked for."""
+    """The fields of a JSON object, with `null` those that are null, too; raises `ApiError` for any other body."""
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise ApiError("We could not parse the JSON body of your request.") from error
     if not isinstance(fields, dict):
         raise ApiError("The JSON body of your request is not an object.")
-    # OpenAI reads null as "not given", everywhere.
+    # OpenAI reads null as "not given" everywhere.
     return {name: value for name, value in fields.items() if null or value is not None}
 
 
@@ -73,10 +73,10 @@ def _check_number(fields: Mapping[str, Any], name: str, limits: Range, *, whole:
     value = fields[name]
     lowest, highest = limits
     word = "integer" if whole else "decimal"
-    # bool is a subclass of int in Python, and a different thing in JSON.
+    # bool is a subclass of int in Python, and another type in JSON.
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
         raise wrong_type(name, "an integer" if whole else "a decimal", value)
-    # Asked this way round so that NaN, which compares false with everything, is refused.
+    # In this form, NaN is refused, too: it compares false with everything.
     if not value >= lowest:
         message = (
             f"Invalid '{name}': {word} below minimum value. Expected a value >= {lowest:g}, but got {value} instead."
@@ -90,14 +90,14 @@ def _check_number(fields: Mapping[str, Any], name: str, limits: Range, *, whole:
 
 
 def stop_sequences(fields: Mapping[str, Any]) -> tuple[str, ...]:
-    """The sequences that end an answer."""
+    """The stop sequences; raises `ApiError` for more than four."""
     stop = fields.get("stop", [])
     sequences = [stop] if isinstance(stop, str) else stop
     if not isinstance(sequences, list) or not all(isinstance(sequence, str) for sequence in sequences):
         raise wrong_type("stop", "one of a string or array of strings", stop)
-    if len(sequences) > _MOST_STOP_SEQUENCES:
+    if len(sequences) > _MAX_STOP_SEQUENCES:
         message = (
-            f"Invalid 'stop': array too long. Expected an array with maximum length {_MOST_STOP_SEQUENCES}, "
+            f"Invalid 'stop': array too long. Expected an array with maximum length {_MAX_STOP_SEQUENCES}, "
             f"but got an array with length {len(sequences)} instead."
         )
         raise ApiError(message, param="stop", code="array_above_max_length")
@@ -105,7 +105,7 @@ def stop_sequences(fields: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def streaming(fields: Mapping[str, Any]) -> tuple[bool, bool]:
-    """Whether a stream is asked for, and whether with usage at its end."""
+    """(stream, stream with usage in its last chunk)."""
     stream = fields.get("stream", False)
     if "stream_options" in fields and not stream:
         message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
@@ -114,9 +114,9 @@ def streaming(fields: Mapping[str, Any]) -> tuple[bool, bool]:
 
 
 def texts(fields: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    """One text or several, each of which may be given as token ids: then a token stands for the word that is its number."""
-    given = required(fields, name, name)
-    several = given if isinstance(given, list) and not _are_ids(given) else [given]
+    """One text or several. A list of token ids is a text, too: each id is a word of it."""
+    value = required(fields, name, name)
+    several = value if isinstance(value, list) and not _are_ids(value) else [value]
     if not several:
         raise ApiError(f"Invalid '{name}': input cannot be an empty array.", param=name, code="empty_array")
     for each in several:
@@ -130,7 +130,7 @@ def _are_ids(value: object) -> bool:
 
 
 def array(fields: Mapping[str, Any], name: str, at: str) -> list[Any]:
-    """The array in a field; empty where there is none."""
+    """The array in a field; empty if the field is missing. `at` is the field's path in errors."""
     value = fields.get(name)
     if not isinstance(value, list | None):
         raise wrong_type(at, "an array of objects", value)
@@ -138,21 +138,21 @@ def array(fields: Mapping[str, Any], name: str, at: str) -> list[Any]:
 
 
 def required(fields: Mapping[str, Any], name: str, at: str) -> Any:
-    """The value of a field that must be there."""
+    """The value of a required field. `at` is its path in errors."""
     if fields.get(name) is None:
         raise ApiError(f"Missing required parameter: '{at}'.", param=at, code="missing_required_parameter")
     return fields[name]
 
 
 def unsupported(at: str, value: object, supported: tuple[str, ...]) -> ApiError:
-    """For a value that is none of those that exist."""
+    """The error for a value that is not supported."""
     *most, last = (f"'{each}'" for each in supported)
     message = f"Invalid value: '{value}'. Supported values are: {', '.join(most)}, and {last}."
     return ApiError(message, param=at, code="invalid_value")
 
 
 def wrong_type(at: str, expected: str, value: object) -> ApiError:
-    """For a value of another type than expected."""
+    """The error for a value of another type than expected."""
     kinds = {
         dict: "an object",
         list: "an array",

@@ -1,1 +1,1 @@
-"""The simulated engine: scheduler, KV cache, speed, statistics."""
+"""The simulated engines: scheduler, KV cache, speed, statistics."""

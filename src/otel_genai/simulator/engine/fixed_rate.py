@@ -1,7 +1,7 @@
-"""The simplest engine: it answers every request at once, and each at the same pace.
+"""The simplest engine: it starts every request at once and generates at a fixed rate.
 
-All choices of a request step together. Every step is due at a time fixed by the request's arrival, so that neither a
-late wake-up nor a slow reader makes the steps after it drift.
+All choices of a request step together. The time of a step depends on the request's start alone: neither a late wake-up nor a slow
+reader delays the steps after it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from otel_genai.simulator.engine.inference import Event, Finish, Inference, Prefill, Token, answers
-from otel_genai.simulator.engine.lifecycle import Lifecycle, Load, Output
+from otel_genai.simulator.engine.lifecycle import EngineLoad, Lifecycle, StepOutput
 from otel_genai.simulator.engine.text import tokens
 
 if TYPE_CHECKING:
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 class FixedRateEngine:
-    """`ttft` seconds to the first token, `itl` between tokens, however many ask and however long their prompts are."""
+    """`ttft` seconds to the first token, `itl` between tokens, for any number of requests and any length of prompt."""
 
-    longest = None
+    context_length = None
 
     def __init__(
         self,
-        journal: Lifecycle,
+        lifecycle: Lifecycle,
         *,
         seed: int = 0,
         ttft: float = 0.0,
@@ -35,7 +35,7 @@ class FixedRateEngine:
         clock: Callable[[], float] = time.perf_counter,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._journal = journal
+        self._lifecycle = lifecycle
         self._seed = seed
         self._ttft = ttft
         self._itl = itl
@@ -45,38 +45,38 @@ class FixedRateEngine:
 
     async def generate(self, inference: Inference) -> AsyncGenerator[Event, None]:
         """The events of one request, each at its time."""
-        arrived = self._clock()
-        read = [len(tokens(prompt)) for prompt in inference.prompts]
-        said = answers(inference, seed=self._seed)
-        lives = self._journal.taken(inference, arrived, read)
-        for life in lives:
-            life.scheduled = arrived
-        self._runs(len(lives))
+        submitted = self._clock()
+        prompt_tokens = [len(tokens(prompt)) for prompt in inference.prompts]
+        planned = answers(inference, seed=self._seed)
+        sequences = self._lifecycle.submitted(inference, submitted, prompt_tokens)
+        for sequence in sequences:
+            sequence.scheduled = submitted
+        self._add_running(len(sequences))
         try:
-            for step in range(max(1, *(len(answer) for answer, _ in said))):
-                # A step that is already due still lets the other requests take theirs.
-                await self._sleep(max(0.0, arrived + self._ttft + step * self._itl - self._clock()))
+            for step in range(max(1, *(len(answer) for answer, _ in planned))):
+                # A sleep of no time still lets the other requests take their steps.
+                await self._sleep(max(0.0, submitted + self._ttft + step * self._itl - self._clock()))
                 now = self._clock()
                 outputs = [
-                    Output(life, tuple(_events(choice, answer, reason, step)), now)
-                    for choice, (life, (answer, reason)) in enumerate(zip(lives, said, strict=True))
+                    StepOutput(sequence, tuple(_events(choice, answer, reason, step)), now)
+                    for choice, (sequence, (answer, reason)) in enumerate(zip(sequences, planned, strict=True))
                 ]
                 if step == 0:
-                    opening = tuple(Prefill(count, prompt=prompt) for prompt, count in enumerate(read))
-                    outputs[0] = outputs[0]._replace(events=opening + outputs[0].events)
-                self._journal.told(outputs)
+                    prefills = tuple(Prefill(count, prompt=prompt) for prompt, count in enumerate(prompt_tokens))
+                    outputs[0] = outputs[0]._replace(events=prefills + outputs[0].events)
+                self._lifecycle.step(outputs)
                 for output in outputs:
                     for event in output.events:
                         yield event
         finally:
-            left = [life for life in lives if not life.is_over]
-            if left:
-                self._journal.left(left, self._clock())
-            self._runs(-len(lives))
+            unfinished = [sequence for sequence in sequences if not sequence.is_finished]
+            if unfinished:
+                self._lifecycle.cancelled(unfinished, self._clock())
+            self._add_running(-len(sequences))
 
-    def _runs(self, more: int) -> None:
-        self._running += more
-        self._journal.loaded(Load(self._running, 0, None))
+    def _add_running(self, count: int) -> None:
+        self._running += count
+        self._lifecycle.stats(EngineLoad(self._running, 0, None))
 
 
 def _events(choice: int, answer: list[str], reason: Reason, step: int) -> Iterator[Event]:

@@ -1,4 +1,4 @@
-"""What an engine is asked for and what it answers with: records, and the words of the answer. Nothing here knows HTTP or time."""
+"""Requests to an engine, the events of its answers, and the text of the answers. No HTTP, no clock."""
 
 from __future__ import annotations
 
@@ -14,45 +14,45 @@ Reason = Literal["stop", "length"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How to answer a prompt."""
+    """The sampling parameters of a request."""
 
     n: int = 1
     """Number of choices for each prompt."""
     max_tokens: int | None = None
-    """Upper bound for each choice; `None` lets the answer come to its natural end."""
+    """Upper bound for each choice; `None`: none."""
     stop: tuple[str, ...] = ()
-    """Sequences that end a choice before they are generated."""
+    """Texts that end a choice; they are not part of it."""
     seed: int | None = None
-    """Takes the place of the engine's own seed."""
+    """Replaces the engine's own seed."""
     temperature: float | None = None
     top_p: float | None = None
     guided: str | None = None
-    """Text that decoding is constrained to, as by a grammar; `None` lets the model choose its words."""
+    """The text of every choice, as if a grammar prescribed it; `None`: text drawn from the seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inference:
-    """A request to the model, of whichever endpoint. The choices of its prompts are counted through."""
+    """A request to the model, from any endpoint. Choices are numbered across all prompts: prompt 1 of `n=2` has choices 2 and 3."""
 
     prompts: tuple[str, ...]
     sampling: Sampling = field(default_factory=Sampling)
     model: str = ""
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    """What the response is called."""
+    """The id of the response."""
     stream: bool = False
     pooled: bool = False
-    """Whether an embedding is wanted: the prompt is read, and nothing generated."""
+    """Whether the request is for embeddings: the prompt is read, and nothing is generated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prefill:
-    """A prompt has been read: what comes next is output."""
+    """A prompt has been read; output follows."""
 
     prompt_tokens: int
     cached_tokens: int = 0
-    """Those of them that did not have to be computed."""
+    """Those of them that the prefix cache holds."""
     prompt: int = 0
-    """Which of the prompts."""
+    """The index of the prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +72,14 @@ class Finish:
 
 
 Event = Prefill | Token | Finish
-"""`Prefill` comes once for every prompt, before its choices; then for every choice its tokens and, right after the last, its `Finish`."""
+"""One `Prefill` a prompt, before the tokens of its choices. A choice's `Finish` follows its last token at once."""
 
 Generate = Callable[[Inference], AsyncGenerator[Event, None]]
-"""The seam between engine and wire. Closing the generator, or cancelling whoever awaits it, stops the generation."""
+"""An engine, as the HTTP side calls it. Closing the generator, or cancelling the task that reads it, stops the generation."""
 
 
 def answers(inference: Inference, *, seed: int) -> list[tuple[list[str], Reason]]:
-    """What every choice says, in tokens, and why it ends there. The same seed, the same words."""
+    """Every choice's tokens, and why it ends. The same seed gives the same text."""
     return [
         _answer(prompt, inference, seed, choice)
         for prompt in inference.prompts

@@ -1,6 +1,6 @@
-"""The book that engines keep: which requests they have taken, what became of each, and when. Statistics are counted from it.
+"""The life of requests in an engine: submitted, worked on in steps, finished or cancelled.
 
-Both engines write in the same book, and a request is taken in its own task: who instruments the simulator listens here.
+An engine reports each event to its `Lifecycle`, which counts it in the statistics. Times are in seconds on the engine's clock.
 """
 
 from __future__ import annotations
@@ -18,112 +18,119 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True, eq=False)
-class Taken:
-    """A request that an engine has taken."""
+class SubmittedRequest:
+    """A request that an engine has accepted."""
 
     inference: Inference
-    arrived: float
+    submitted: float
 
 
 @dataclass(slots=True, eq=False)
-class Life:
-    """One sequence's times, in seconds on the engine's clock, and counts. `None`: not yet."""
+class SequenceTimes:
+    """One sequence's times and counts. `None`: not yet."""
 
-    request: Taken
+    request: SubmittedRequest
     prompt_tokens: int
     cached_tokens: int = 0
     scheduled: float | None = None
-    read: float | None = None
-    """When all of its prompt had been computed: its first token is of the same moment."""
+    prefilled: float | None = None
+    """When all of its prompt is computed: its first token has the same time."""
     last_token: float | None = None
     generated: int = 0
-    is_over: bool = False
+    is_finished: bool = False
 
 
-class Output(NamedTuple):
-    """What a step brought for one sequence, at which time."""
+class StepOutput(NamedTuple):
+    """The events of one sequence in one step, and the step's end."""
 
-    life: Life
+    sequence: SequenceTimes
     events: tuple[Event, ...]
     at: float
 
 
-class Load(NamedTuple):
-    """What an engine has to do now, and what it has done since it last told."""
+class EngineLoad(NamedTuple):
+    """The state of an engine, and its counts since the last report."""
 
     running: int
+    """Sequences."""
     waiting: int
+    """Sequences."""
     kv_cache_utilization: float | None
     """0 to 1; `None` without such a cache."""
     batch_tokens: int | None = None
-    """Tokens computed in the step that has just been done; `None` if none was."""
+    """Tokens computed in the step that this report follows; `None` if it follows none."""
     preemptions: int = 0
     prefix_cache_queries: int = 0
+    """Tokens."""
     prefix_cache_hits: int = 0
+    """Tokens."""
 
 
 class Lifecycle:
-    """The book of one engine, which serves `model`."""
+    """The events of one engine, which serves `model`."""
 
     def __init__(self, statistics: Statistics, *, model: str) -> None:
         self.statistics = statistics
         self.model = model
 
-    def taken(self, inference: Inference, arrived: float, prompt_tokens: Sequence[int]) -> list[Life]:
-        """A request has been taken, whose prompts have so many tokens: its sequences, one a choice."""
-        request = Taken(inference, arrived)
-        lives = [Life(request, count) for count in prompt_tokens for _ in range(inference.sampling.n)]
-        for life in lives:
-            self.begun(life)
-        return lives
+    def submitted(self, inference: Inference, at: float, prompt_tokens: Sequence[int]) -> list[SequenceTimes]:
+        """The engine accepts a request, in the task of that request. Returns its sequences, one a choice.
 
-    def begun(self, life: Life) -> None:
-        """A sequence of the request that is being taken is to be worked on."""
+        `prompt_tokens` are the lengths of its prompts.
+        """
+        request = SubmittedRequest(inference, at)
+        sequences = [SequenceTimes(request, count) for count in prompt_tokens for _ in range(inference.sampling.n)]
+        for sequence in sequences:
+            self.started(sequence)
+        return sequences
 
-    def told(self, outputs: Iterable[Output]) -> None:
-        """What a step brought. A sequence's first output comes when its prompt has been read, or when there is no room for it."""
+    def started(self, sequence: SequenceTimes) -> None:
+        """A sequence of the request that is being submitted is to be worked on."""
+
+    def step(self, outputs: Iterable[StepOutput]) -> None:
+        """A step is done. A sequence's first output follows its prefill, or its failure to fit the cache."""
         statistics = self.statistics
-        for life, events, at in outputs:
-            if life.read is None and life.scheduled is not None:
-                life.read = at
-                statistics.prompt_tokens += life.prompt_tokens
+        for sequence, events, at in outputs:
+            if sequence.prefilled is None and sequence.scheduled is not None:
+                sequence.prefilled = at
+                statistics.prompt_tokens += sequence.prompt_tokens
             for event in events:
                 if isinstance(event, Token):
-                    if life.last_token is None:
-                        statistics.time_to_first_token.add(at - life.request.arrived)
+                    if sequence.last_token is None:
+                        statistics.time_to_first_token.add(at - sequence.request.submitted)
                     else:
-                        statistics.inter_token_latency.add(at - life.last_token)
-                    life.last_token = at
-                    life.generated += 1
+                        statistics.inter_token_latency.add(at - sequence.last_token)
+                    sequence.last_token = at
+                    sequence.generated += 1
                     statistics.generation_tokens += 1
                 elif isinstance(event, Finish):
-                    self.ended(life, event.reason, at)
+                    self.finished(sequence, event.reason, at)
 
-    def left(self, lives: Iterable[Life], at: float) -> None:
-        """Nobody wants these sequences of a request any more."""
-        for life in lives:
-            self.ended(life, "abort", at)
+    def cancelled(self, sequences: Iterable[SequenceTimes], at: float) -> None:
+        """The caller no longer wants these sequences of a request."""
+        for sequence in sequences:
+            self.finished(sequence, "abort", at)
 
-    def ended(self, life: Life, reason: str, at: float) -> None:
+    def finished(self, sequence: SequenceTimes, reason: str, at: float) -> None:
         """A sequence is over."""
         statistics = self.statistics
-        life.is_over = True
+        sequence.is_finished = True
         statistics.finished[reason] += 1
-        statistics.e2e_latency.add(at - life.request.arrived)
-        if life.scheduled is None:
+        statistics.e2e_latency.add(at - sequence.request.submitted)
+        if sequence.scheduled is None:
             return
-        statistics.queue_time.add(life.scheduled - life.request.arrived)
-        if life.read is None:
+        statistics.queue_time.add(sequence.scheduled - sequence.request.submitted)
+        if sequence.prefilled is None:
             return
-        statistics.prefill_time.add(life.read - life.scheduled)
-        if life.last_token is not None:
-            decode = life.last_token - life.read
+        statistics.prefill_time.add(sequence.prefilled - sequence.scheduled)
+        if sequence.last_token is not None:
+            decode = sequence.last_token - sequence.prefilled
             statistics.decode_time.add(decode)
-            if life.generated > 1:
-                statistics.time_per_output_token.add(decode / (life.generated - 1))
+            if sequence.generated > 1:
+                statistics.time_per_output_token.add(decode / (sequence.generated - 1))
 
-    def loaded(self, load: Load) -> None:
-        """What the engine has to do now."""
+    def stats(self, load: EngineLoad) -> None:
+        """The engine reports its load: after every step, and whenever a request comes or goes."""
         statistics = self.statistics
         statistics.running = load.running
         statistics.waiting = load.waiting

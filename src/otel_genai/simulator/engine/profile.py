@@ -1,4 +1,4 @@
-"""How fast a model runs on an accelerator, and how much it holds: read from a file, in figures that people publish."""
+"""The speed and memory of a model on an accelerator, read from a file."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ class Profile:
     name: str
     prefill_tokens_per_second: float
     decode_step_ms: tuple[tuple[float, float], ...]
-    """(sequences that decode together, milliseconds), ascending; linear in between, and beyond as between the nearest two."""
+    """(sequences that decode together, milliseconds), ascending. Linear between two points, and beyond them on the nearest line."""
     step_overhead_ms: float = 0.0
     kv_cache_tokens: int
-    """What the cache holds, of all sequences together."""
+    """Tokens of all sequences together that the cache holds."""
     block_tokens: int = 16
     max_sequences: int = 256
-    """How many run at once; the others wait."""
+    """Sequences that run at once; the others wait."""
     step_tokens: int = 2048
-    """What a step computes at most; longer prompts are read in chunks."""
+    """Most tokens that a step computes; longer prompts are read in chunks."""
     context_tokens: int | None = None
-    """Longest sequence, prompt and answer; `None`: what the cache holds."""
+    """Longest sequence, prompt and answer; `None`: as long as the cache allows."""
     startup_seconds: float = 0.0
-    """How long the model takes to load."""
+    """Time to load the model."""
 
     def step_seconds(self, prompt_tokens: int, decoding: int, *, slow_decode: float = 1.0) -> float:
-        """How long a step takes that reads so many tokens and decodes one for each of so many sequences.
+        """Duration of a step that reads `prompt_tokens` and decodes one token for each of `decoding` sequences.
 
-        The weights are read once in a step, and prompt tokens are computed meanwhile: what takes longer of the two counts,
-        and what a larger batch takes beyond the smallest comes on top.
+        The weights are read once a step, and prompt tokens are computed meanwhile: the longer of the two counts. The time that
+        the batch takes beyond a batch of one is added.
         """
         weights, batch = self._decode_ms(1), self._decode_ms(max(1, decoding))
         slow = slow_decode if decoding else 1.0
@@ -58,13 +58,13 @@ class Profile:
         (low, at_low), (high, at_high) = points[right - 1 : right + 1]
         return max(0.0, at_low + (sequences - low) * (at_high - at_low) / (high - low))
 
-    def longest(self) -> int:
-        """The longest sequence that it takes, in tokens."""
+    def context_length(self) -> int:
+        """The longest sequence in tokens, prompt and answer."""
         return self.kv_cache_tokens if self.context_tokens is None else min(self.context_tokens, self.kv_cache_tokens)
 
     @classmethod
     def read(cls, path: Path | str) -> Profile:
-        """The profile in a TOML or JSON file; raises `OSError`, or `ProfileError` for what is no profile."""
+        """The profile in a TOML or JSON file; raises `OSError`, or `ProfileError` if the content is no profile."""
         path = Path(path)
         try:
             fields = json.loads(path.read_text()) if path.suffix == ".json" else tomllib.loads(path.read_text())
@@ -98,7 +98,7 @@ _MAY_BE_ZERO = ("step_overhead_ms", "startup_seconds")
 
 
 def _check(name: str, value: object, *, whole: bool) -> None:
-    # bool is a subclass of int in Python. Asked this way round, NaN is refused, too.
+    # bool is a subclass of int in Python. NaN compares false with everything, and is refused, too.
     is_number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
     if not is_number or not (value > 0 or (name in _MAY_BE_ZERO and value == 0)):  # type: ignore[operator]
         raise ProfileError(f"{name!r} is not a {'whole ' if whole else ''}number above zero: {value!r}")

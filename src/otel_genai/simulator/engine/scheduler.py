@@ -1,7 +1,8 @@
-"""Which sequences are worked on in a step, and how many tokens of each: continuous batching. It knows no clock and does not wait.
+"""Continuous batching: the sequences of each step, and how many tokens of each are computed. No clock, no waiting.
 
-Who runs goes on, a token each or the next chunk of a long prompt; what is left of the step's tokens goes to who waits longest. Where the
-KV cache is full, the newest runner makes room: it loses what was computed and waits at the head of the queue to compute it anew.
+Running sequences come first, with one token each or the next chunk of a long prompt. The rest of the step's tokens goes to the queue,
+in order. If the KV cache is full, the newest running sequence is preempted: its blocks are freed, and it waits at the head of the queue
+to be computed again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Sequence:
-    """A prompt and one answer to it, on their way through the engine."""
+    """A prompt and one answer to it, with their progress."""
 
     __slots__ = ("_hashes", "answer", "blocks", "cached", "computed", "generated", "prompt", "was_scheduled")
 
@@ -31,55 +32,58 @@ class Sequence:
         self.computed = 0
         """Tokens whose keys and values are in the cache."""
         self.cached = 0
-        """Tokens of the prompt that were there already."""
+        """Tokens of the prompt that the cache held already."""
         self.blocks: list[int] = []
         self.was_scheduled = False
         self._hashes: list[Hashable] = []
 
     @property
     def outstanding(self) -> int:
-        """Tokens that exist and are still to be computed: one while it decodes."""
+        """Tokens that exist and are not computed yet: one while the sequence decodes."""
         return len(self.prompt) + self.generated - self.computed
 
     @property
     def is_complete(self) -> bool:
-        """Whether all of its answer exists."""
+        """Whether the whole answer exists."""
         return self.generated == len(self.answer)
 
     def hashes(self, blocks: int, block_tokens: int) -> list[Hashable]:
-        """The hashes of its first blocks, each of which is that of all tokens so far."""
+        """The hashes of its first blocks. Each covers all tokens up to the end of its block."""
         known = self._hashes
         for block in range(len(known), blocks):
             start, end = block * block_tokens, (block + 1) * block_tokens
-            beyond = len(self.prompt)
-            held = (*self.prompt[start:end], *self.answer[max(0, start - beyond) : max(0, end - beyond)])
-            known.append(hash((known[-1] if known else None, held)))
+            answer_start = len(self.prompt)
+            block_content = (
+                *self.prompt[start:end],
+                *self.answer[max(0, start - answer_start) : max(0, end - answer_start)],
+            )
+            known.append(hash((known[-1] if known else None, block_content)))
         return known[:blocks]
 
 
 @dataclass(slots=True)
 class Step:
-    """What is computed in one go."""
+    """The work of one forward pass."""
 
     work: list[tuple[Sequence, int]] = field(default_factory=list)
-    """Sequences, and how many tokens of each."""
+    """Sequences, and the number of tokens to compute of each."""
     prompt_tokens: int = 0
-    """Those that are read, also for the second time."""
+    """Prompt tokens to compute, including those computed again after a preemption."""
     decoding: int = 0
     """Sequences that decode."""
     admitted: list[Sequence] = field(default_factory=list)
-    """Those that run for the first time."""
-    crowded_out: list[Sequence] = field(default_factory=list)
-    """Those that have ended, because not even the whole cache can hold them."""
+    """Sequences that run for the first time."""
+    too_long: list[Sequence] = field(default_factory=list)
+    """Sequences that end because they exceed the whole cache."""
 
     @property
     def tokens(self) -> int:
-        """All that is computed."""
+        """All tokens of the step."""
         return self.prompt_tokens + self.decoding
 
 
 class Scheduler:
-    """The queue, the runners and their cache. After `schedule` comes `complete` for the same step."""
+    """The queue, the running sequences and their cache. `complete` follows `schedule`, for the same step."""
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
@@ -89,52 +93,52 @@ class Scheduler:
         self.running: list[Sequence] = []
         self.preemptions = 0
         self.prefix_queries = 0
-        """Prompt tokens that were looked up in the cache."""
+        """Prompt tokens looked up in the cache."""
         self.prefix_hits = 0
 
     def add(self, sequence: Sequence) -> None:
-        """Have a sequence wait for its turn."""
+        """Add a sequence to the queue."""
         self.waiting.append(sequence)
 
     def remove(self, sequence: Sequence) -> None:
-        """Let go of a sequence, wherever it is, and of what it holds."""
+        """Remove a sequence from the queue or the batch, and free its blocks."""
         if sequence in self.running:
             self.running.remove(sequence)
         elif sequence in self.waiting:
             self.waiting.remove(sequence)
-        self._empty(sequence)
+        self._free(sequence)
 
     def limit_cache(self, tokens: int | None) -> None:
-        """Have the cache hold that many tokens only; `None`: as many as the profile says."""
+        """Limit the cache to that many tokens; `None`: the profile's number."""
         self.cache.resize((self._profile.kv_cache_tokens if tokens is None else tokens) // self._block_tokens)
 
     def schedule(self) -> Step:
-        """What is to be computed next."""
+        """The next step."""
         step = Step()
         while self.cache.used > self.cache.capacity and self.running:
             self._preempt(self.running[-1], step)
         budget = self._profile.step_tokens
-        place = 0
-        while place < len(self.running) and budget:
-            sequence = self.running[place]
+        index = 0
+        while index < len(self.running) and budget:
+            sequence = self.running[index]
             count = min(sequence.outstanding, budget)
             while not self._grow(sequence, count):
                 self._preempt(self.running[-1], step)
-                if place == len(self.running):
-                    break  # it was the newest itself
+                if index == len(self.running):
+                    break  # the sequence itself was the newest
             else:
-                self._take(step, sequence, count)
+                self._add_work(step, sequence, count)
                 budget -= count
-                place += 1
+                index += 1
         self._admit(step, budget)
         return step
 
     def complete(self, step: Step) -> list[Sequence]:
-        """Take note that a step has been computed; returns the sequences that have got a token, or have none to get."""
+        """Complete a step. Returns the sequences that gained a token, and those that are complete without one."""
         sampled = []
         for sequence, count in step.work:
             if not sequence.blocks:
-                continue  # removed meanwhile
+                continue  # removed during the step
             before, sequence.computed = sequence.computed, sequence.computed + count
             self._fill(sequence, before)
             if not sequence.outstanding:
@@ -150,16 +154,16 @@ class Scheduler:
             tokens = sequence.outstanding
             if self._blocks(tokens) > self.cache.capacity:
                 self.waiting.popleft()
-                step.crowded_out.append(sequence)
+                step.too_long.append(sequence)
                 continue
-            # The last token is always computed: the next one is sampled from what comes of it.
+            # The last token is always computed, since the next one is sampled from its logits.
             known = self.cache.cached(sequence.hashes((tokens - 1) // self._block_tokens, self._block_tokens))
             hits = len(known) * self._block_tokens
             self.cache.hold(known)
             sequence.blocks, sequence.computed = known, hits
             count = min(tokens - hits, budget)
             if not self._grow(sequence, count):
-                self._empty(sequence)
+                self._free(sequence)
                 return
             self.waiting.popleft()
             self.running.append(sequence)
@@ -168,10 +172,10 @@ class Scheduler:
                 self.prefix_queries += tokens
                 self.prefix_hits += hits
                 step.admitted.append(sequence)
-            self._take(step, sequence, count)
+            self._add_work(step, sequence, count)
             budget -= count
 
-    def _take(self, step: Step, sequence: Sequence, count: int) -> None:
+    def _add_work(self, step: Step, sequence: Sequence, count: int) -> None:
         step.work.append((sequence, count))
         if sequence.generated and sequence.outstanding == 1:
             step.decoding += 1
@@ -191,7 +195,7 @@ class Scheduler:
     def _preempt(self, sequence: Sequence, step: Step) -> None:
         self.remove(sequence)
         if self._blocks(sequence.outstanding) > self.cache.capacity:
-            step.crowded_out.append(sequence)
+            step.too_long.append(sequence)
         else:
             self.preemptions += 1
             self.waiting.appendleft(sequence)
@@ -202,7 +206,7 @@ class Scheduler:
             for block in range(before // size, full):
                 self.cache.fill(sequence.blocks[block], sequence.hashes(full, size)[block])
 
-    def _empty(self, sequence: Sequence) -> None:
+    def _free(self, sequence: Sequence) -> None:
         self.cache.release(sequence.blocks)
         sequence.blocks, sequence.computed = [], 0
 

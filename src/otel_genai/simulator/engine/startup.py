@@ -1,4 +1,4 @@
-"""The time that a model takes to load: until it is over, nothing is served."""
+"""The time that a model takes to load. Until it has passed, the server answers 503."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 
 class Startup:
-    """Loading begins now and takes so many seconds."""
+    """Loading begins on construction and takes `seconds`."""
 
     def __init__(self, seconds: float = 0.0, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._over = clock() + seconds
+        self._loaded_at = clock() + seconds
 
     def remaining(self) -> float:
         """Seconds until the model is loaded; 0 once it is."""
-        return max(0.0, self._over - self._clock())
+        return max(0.0, self._loaded_at - self._clock())

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections import Counter
 from typing import Final
 
-# As vLLM has them, so that its dashboards read ours.
+# vLLM's buckets (vllm 0.32 v1/metrics/loggers.py), so that its dashboards read ours.
 FIRST_TOKEN_BUCKETS: Final = (
     0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0, 80.0,
     160.0, 640.0, 2560.0,
@@ -23,17 +23,17 @@ LATENESS_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5,
 
 
 class Histogram:
-    """Values counted by the bounds that they do not exceed."""
+    """Counts of values, by upper bound (inclusive)."""
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self.bounds = bounds
         self.counts = [0] * (len(bounds) + 1)
-        """For each bound, the values between it and the bound before; then those above all."""
+        """For each bound, the values above the bound before it; at the end, the values above all bounds."""
         self.sum = 0.0
 
     @property
     def count(self) -> int:
-        """Values in all."""
+        """All values."""
         return sum(self.counts)
 
     def add(self, value: float) -> None:
@@ -43,7 +43,7 @@ class Histogram:
 
 
 class Statistics:
-    """What an engine has done, and what it is doing now. Times are in seconds."""
+    """An engine's counts since its start, and its state now. Times are in seconds."""
 
     def __init__(self) -> None:
         self.running = 0
@@ -55,7 +55,7 @@ class Statistics:
         self.prefix_cache_queries = 0
         self.prefix_cache_hits = 0
         self.finished = Counter[str]()
-        """Sequences by the reason for their end: stop, length or abort."""
+        """Sequences by finish reason: stop, length or abort."""
         self.time_to_first_token = Histogram(FIRST_TOKEN_BUCKETS)
         self.inter_token_latency = Histogram(TOKEN_BUCKETS)
         self.time_per_output_token = Histogram(TOKEN_BUCKETS)
@@ -65,4 +65,4 @@ class Statistics:
         self.decode_time = Histogram(REQUEST_BUCKETS)
         self.iteration_tokens = Histogram(STEP_BUCKETS)
         self.step_lateness = Histogram(LATENESS_BUCKETS)
-        """How much later than it was due a step was done, because the simulator's own machine is busy."""
+        """Delay of steps after their due time, which a busy machine causes."""

@@ -1,7 +1,7 @@
-"""What the simulated model can say, and how text is cut into tokens. Pure functions: the same seed, the same words.
+"""The text of the simulated model, and its tokens. Pure functions: the same seed gives the same text.
 
 A token is a word or one punctuation mark, together with the white space before it; white space at the very end is a
-token of its own. Joined again, the tokens are the text, so counting, cutting and streaming cannot disagree.
+token of its own. The tokens joined are the text, so counting, cutting and streaming cannot disagree.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def tokens(text: str) -> list[str]:
 
 
 def prose(*, seed: int, prompt: str, choice: int) -> str:
-    """A few sentences, determined by the arguments alone."""
-    # JSON may smuggle in lone surrogates, which plain UTF-8 refuses.
+    """A few sentences that depend on the arguments alone."""
+    # JSON can contain lone surrogates, which plain UTF-8 refuses.
     key = f"{seed}\0{choice}\0{prompt}".encode("utf-8", "surrogatepass")
     draw = random.Random(int.from_bytes(hashlib.blake2b(key, digest_size=8).digest()))  # noqa: S311 - no secret here
     count = _FEWEST_SENTENCES + int(draw.random() * (_MOST_SENTENCES - _FEWEST_SENTENCES + 1))
@@ -77,5 +77,5 @@ def _sentence(draw: random.Random) -> str:
 
 
 def _pick(draw: random.Random, options: Sequence[str]) -> str:
-    # Of all its methods, Python promises only that `random()` gives the same numbers in every version.
+    # Of all methods, Python promises for `random()` alone the same numbers in every version.
     return options[int(draw.random() * len(options))]

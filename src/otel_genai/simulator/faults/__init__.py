@@ -1,1 +1,1 @@
-"""Faults that are switched on while the simulated server runs."""
+"""Faults of the simulated server, switched on and off while it runs."""

@@ -1,4 +1,4 @@
-"""What can be made to go wrong, at run time: names and values as people and HTTP write them, and what is on now."""
+"""The simulator's faults: their names, values and notation, and which are on."""
 
 from __future__ import annotations
 
@@ -19,28 +19,29 @@ NAMES: Final = {
     "error_rate": "a number from 0 to 1: the share of the requests that fail with 500 or 429",
     "stall": "a duration such as 2s: how much longer every hundredth step takes",
 }
-"""Fault → what its value is."""
-OF_ENGINES: Final = ("slow_decode", "kv_tokens", "stall")
-"""Those that need an engine with a profile."""
+"""Fault → its value, in a user's words."""
+ENGINE_FAULTS: Final = ("slow_decode", "kv_tokens", "stall")
+"""Faults that need an engine with a profile."""
 OFF: Final = "off"
 
 State = dict[str, float | None]
+"""Fault → value; `None` is off."""
 
 
 class FaultError(ValueError):
-    """A fault that does not exist, or a value that it cannot have."""
+    """An unknown fault, or an invalid value of one."""
 
 
 def duration(text: str) -> float:
-    """Seconds; `80ms`, `1.5s` and `0` are durations. Raises `ValueError` for others."""
+    """The seconds of `80ms`, `1.5s` or `0`. Raises `ValueError` for any other text."""
     match = _DURATION.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not a duration such as 80ms, 1.5s or 0")
     return float(match["number"] or 0) / (1000 if match["unit"] == "ms" else 1)
 
 
-def written(words: list[str]) -> State:
-    """What `kv-tokens=2000`, `stall=2s`, `stall=off` or `off` say; raises `FaultError`."""
+def parse(words: list[str]) -> State:
+    """The changes in `kv-tokens=2000`, `stall=2s`, `stall=off` or `off`; raises `FaultError`."""
     changes: State = {}
     for word in words:
         if word == OFF:
@@ -48,16 +49,16 @@ def written(words: list[str]) -> State:
             continue
         name, _, value = word.partition("=")
         name = name.replace("-", "_")
-        changes |= checked({name: None if value == OFF else _number(name, value)})
+        changes |= validated({name: None if value == OFF else _number(name, value)})
     return changes
 
 
-def checked(changes: Mapping[str, Any]) -> State:
-    """Changes that can be made; raises `FaultError`."""
+def validated(changes: Mapping[str, Any]) -> State:
+    """The changes, if all of them are valid; raises `FaultError`."""
     for name, value in changes.items():
         if name not in NAMES:
             raise FaultError(f"no such fault: {name!r} (there are: {', '.join(NAMES)})")
-        if value is not None and not _fits(name, value):
+        if value is not None and not _is_valid(name, value):
             raise FaultError(f"{name!r} cannot be {value!r}: it is {NAMES[name]}")
     return dict(changes)
 
@@ -71,7 +72,7 @@ def _number(name: str, text: str) -> float | str:
         return text
 
 
-def _fits(name: str, value: object) -> bool:
+def _is_valid(name: str, value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int if name == "kv_tokens" else (int, float)):
         return False
     lowest, highest = {"error_rate": (0, 1), "stall": (0, 3600)}.get(name, (1, 1e9))
@@ -79,20 +80,20 @@ def _fits(name: str, value: object) -> bool:
 
 
 class Faults:
-    """What is on. Which requests fail is drawn by a generator of its own: the same seed, the same choice."""
+    """The faults that are on. The requests that fail are drawn from the seed: the same seed gives the same requests."""
 
-    def __init__(self, on: Mapping[str, float | None] | None = None, *, seed: int = 0) -> None:
+    def __init__(self, initial: Mapping[str, float | None] | None = None, *, seed: int = 0) -> None:
         self._draw = random.Random(seed)  # noqa: S311 - no secret here
         self._on: State = dict.fromkeys(NAMES)
-        self.switch(on or {})
+        self.update(initial or {})
 
     def state(self) -> State:
-        """Every fault with its value; `None` is off."""
+        """All faults."""
         return dict(self._on)
 
-    def switch(self, changes: Mapping[str, Any]) -> None:
-        """Switch faults on and, with `None`, off; the others stay. Raises `FaultError`, and then changes nothing."""
-        self._on |= {name: value or None for name, value in checked(changes).items()}
+    def update(self, changes: Mapping[str, Any]) -> None:
+        """Switch faults on, or off with `None`; the others stay. Raises `FaultError`, and then changes nothing."""
+        self._on |= {name: value or None for name, value in validated(changes).items()}
 
     @property
     def slow_decode(self) -> float:
@@ -101,22 +102,22 @@ class Faults:
 
     @property
     def kv_tokens(self) -> int | None:
-        """What the KV cache holds; `None`: all that it should."""
+        """Tokens that the KV cache holds; `None`: as many as in the profile."""
         tokens = self._on["kv_tokens"]
         return None if tokens is None else int(tokens)
 
     @property
     def stall(self) -> float:
-        """Seconds that are lost at every hundredth step."""
+        """Seconds added to every hundredth step."""
         return self._on["stall"] or 0.0
 
-    def next(self) -> ApiError | None:
-        """The error that meets the next request, if any."""
-        # Two draws whatever happens: a request's luck then depends on its number alone, not on the rate.
-        fails, limited = self._draw.random() < (self._on["error_rate"] or 0.0), self._draw.random() < 0.5
+    def next_error(self) -> ApiError | None:
+        """The error for the next request; `None` if it succeeds."""
+        # Always two draws, so that the draws of later requests do not depend on the rate.
+        fails, is_rate_limited = self._draw.random() < (self._on["error_rate"] or 0.0), self._draw.random() < 0.5
         if not fails:
             return None
-        if limited:
+        if is_rate_limited:
             return ApiError("Rate limit reached.", status=429, type="requests", code="rate_limit_exceeded")
         message = "The server had an error while processing your request. Sorry about that!"
         return ApiError(message, status=500, type="server_error")

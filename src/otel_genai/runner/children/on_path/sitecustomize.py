@@ -1,7 +1,7 @@
-"""Python imports this when it starts, because a run has put this folder first on PYTHONPATH for the processes that it starts.
+"""Python imports this module at start-up, because a run puts its folder first on PYTHONPATH for its children.
 
-It waits for the first library that is to be instrumented, and costs a process that imports none next to nothing. It never
-raises and prints nothing: the process may be of any environment, with or without this package.
+It waits for the import of the first GenAI library, and costs other processes next to nothing. It never raises and prints nothing:
+the process may be of any environment, with or without this package.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - path
 RUN = os.environ.get("OTEL_GENAI_RUN")
 
 
-class FirstLibrary:
-    """A finder that finds nothing itself: it only sees what is looked for, as the run's own does (`instrumentors.arrival`)."""
+class ImportHook:
+    """A finder that finds nothing and only watches imports, as `otel_genai.instrumentors.import_hook` does in the run."""
 
     def __init__(self, names: frozenset[str]) -> None:
-        """Wait for any of these top-level modules."""
+        """`names` are top-level modules."""
         self.names = names
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
-        """Begin before the first of them is imported."""
+        """Instrument this process before the first of these modules is imported."""
         if name not in self.names or self not in sys.meta_path:
             return None
         sys.meta_path.remove(self)
-        begin()
+        instrument()
         if name in sys.modules:
             from otel_genai.instrumentors.import_hook import find_spec_again
 
@@ -39,19 +39,19 @@ class FirstLibrary:
         return find_spec(name)
 
 
-def begin() -> None:
-    """Instrument this process, if it can be."""
+def instrument() -> None:
+    """Instrument this process, if its environment has this package."""
     try:
         from otel_genai.runner.children.child import begin
-    except Exception:  # noqa: BLE001, S110 - an environment without this package, or with half of what it needs
+    except Exception:  # noqa: BLE001, S110 - an environment without this package, or with half of its dependencies
         pass
     else:
         begin()
 
 
 def chain() -> None:
-    """Run the `sitecustomize` that this one hides. What it raises, Python reports as ever."""
-    # The finder that is there already: importing it by its name takes longer than all the rest.
+    """Run the `sitecustomize` that this one hides. Python reports its errors as usual."""
+    # `PathFinder` is there already: importing it by name takes longer than all the rest.
     finders = [finder for finder in sys.meta_path if getattr(finder, "__name__", "") == "PathFinder"]
     spec = finders[0].find_spec("sitecustomize", sys.path) if finders else None
     if spec is not None and spec.loader is not None:
@@ -61,12 +61,12 @@ def chain() -> None:
         spec.loader.exec_module(module)
 
 
-# Nobody else has a use for this folder, and the script expects its search path as it would be without us.
-sys.path[:] = [place for place in sys.path if os.path.abspath(place) != HERE]  # noqa: PTH100
+# The program expects the search path that it would have without a run.
+sys.path[:] = [folder for folder in sys.path if os.path.abspath(folder) != HERE]  # noqa: PTH100
 if RUN:
-    waited_for = frozenset(RUN.partition(" ")[0].split(","))
-    if waited_for.isdisjoint(sys.modules):
-        sys.meta_path.insert(0, FirstLibrary(waited_for))
+    modules = frozenset(RUN.partition(" ")[0].split(","))
+    if modules.isdisjoint(sys.modules):
+        sys.meta_path.insert(0, ImportHook(modules))
     else:
-        begin()
+        instrument()
 chain()

@@ -1,7 +1,7 @@
-"""Reads a chat completion request: from the bytes of its body to what the engine is asked. Pure functions.
+"""Reads and checks a chat completion request. Pure functions.
 
-What OpenAI refuses is refused in its words, as far as types, ranges and what is required go. Parameters that a
-simulated model has no use for are checked and then forgotten; unknown ones pass, as clients of other servers send them.
+Types, ranges and required fields are checked as OpenAI does, with its wording. Parameters that a simulated model does not use are
+checked and ignored. Unknown parameters pass, since clients of other servers send them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from otel_genai.simulator.api.errors import ApiError
 from otel_genai.simulator.api.validation import (
     Range,
     array,
-    checked,
+    check_fields,
     fields_of,
     model_of,
     required,
@@ -42,7 +42,7 @@ _STRINGS = ("user", "service_tier", "reasoning_effort")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRequest:
-    """A chat completion request that has passed the checks."""
+    """A valid chat completion request."""
 
     model: str
     messages: tuple[dict[str, Any], ...]
@@ -50,34 +50,35 @@ class ChatRequest:
     stream: bool
     include_usage: bool
     functions: dict[str, dict[str, Any]]
-    """The functions on offer: name → JSON Schema of the parameters."""
+    """Function name → JSON Schema of its parameters."""
     tool_choice: str
-    """One of `MODES`, or empty where `function` says which function must be called."""
+    """One of `MODES`; empty if `function` is set."""
     function: str | None
+    """The function that must be called."""
 
     @property
     def last_role(self) -> str:
-        """Whose turn ended the conversation so far."""
+        """The role of the last message."""
         return str(self.messages[-1]["role"])
 
     @property
     def last_user_text(self) -> str:
-        """What the user said last; empty if there was no user."""
+        """The text of the last user message; empty if there is none."""
         return next((text_of(message) for message in reversed(self.messages) if message["role"] == "user"), "")
 
     @property
     def prompt(self) -> str:
-        """The conversation as the one text that the model reads: the functions on offer, then a line for every turn."""
-        offered = [json.dumps(self.functions)] if self.functions else []
-        return "\n".join([*offered, *(f"{message['role']}: {text_of(message)}" for message in self.messages)])
+        """The text that the model reads: the functions, then a line for every message."""
+        functions = [json.dumps(self.functions)] if self.functions else []
+        return "\n".join([*functions, *(f"{message['role']}: {text_of(message)}" for message in self.messages)])
 
 
 def chat_request(body: bytes) -> ChatRequest:
-    """The request in an HTTP body; `ApiError` if it is not one."""
+    """The request in an HTTP body; raises `ApiError`."""
     fields = fields_of(body)
     model = model_of(fields)
     messages = _messages(fields)
-    checked(fields, integers=_INTEGERS, booleans=_BOOLEANS, objects=_OBJECTS, strings=_STRINGS)
+    check_fields(fields, integers=_INTEGERS, booleans=_BOOLEANS, objects=_OBJECTS, strings=_STRINGS)
     if "max_tokens" in fields and "max_completion_tokens" in fields:
         message = "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported."
         raise ApiError(message, code="invalid_parameter_combination")
@@ -104,13 +105,13 @@ def chat_request(body: bytes) -> ChatRequest:
 
 
 def text_of(message: dict[str, Any]) -> str:
-    """The text of one message, of its text parts, or of the functions that it calls."""
+    """The text of a message: its content, its text parts, or the JSON of its function calls."""
     content = message.get("content")
     if isinstance(content, str):
         return content
     if isinstance(content, list):
         return " ".join(part["text"] for part in content if isinstance(part.get("text"), str))
-    # Their ids differ from run to run, and must not make the same conversation another one.
+    # Without the calls' ids: they differ from run to run, and the answer depends on the prompt.
     functions = [call.get("function") for call in message.get("tool_calls") or ()]
     return json.dumps(functions) if functions else ""
 
@@ -142,7 +143,7 @@ def _messages(fields: dict[str, Any]) -> tuple[dict[str, Any], ...]:
 def _check_content(message: dict[str, Any], at: str) -> None:
     content = message.get("content")
     if content is None:
-        # Only a model's own turn may have nothing to say, and then because it called something.
+        # Only an assistant's message may have no content: it then calls a function.
         if message["role"] != "assistant":
             raise wrong_type(at, "one of a string or array of objects", content)
     elif isinstance(content, list):

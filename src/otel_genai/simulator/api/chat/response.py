@@ -1,6 +1,6 @@
-"""Puts what the engine generated into OpenAI's words: one completion, or the chunks of a stream. Pure functions.
+"""The response to a chat completion request: one completion, or the chunks of a stream. Pure functions.
 
-A stream opens each choice with a chunk that carries its role, and no text, at the moment the prompt has been read.
+The first chunk of each choice carries its role and no text. It is sent when the prompt has been read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SYSTEM_FINGERPRINT = "fp_simulated"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatResponse:
-    """The answer to one request: text, or the function call if there is one."""
+    """The response to one request: text, or a function call."""
 
     request: ChatRequest
     call: FunctionCall | None
@@ -31,7 +31,7 @@ class ChatResponse:
     created: int = field(default_factory=lambda: int(time.time()))
 
     def whole(self, events: Sequence[Event]) -> dict[str, Any]:
-        """The completion, at once."""
+        """The response without streaming."""
         texts = [""] * self.request.sampling.n
         reasons = [""] * self.request.sampling.n
         for event in events:
@@ -39,7 +39,7 @@ class ChatResponse:
                 case Token(choice, text):
                     texts[choice] += text
                 case Finish(choice):
-                    reasons[choice] = self._reason(event)
+                    reasons[choice] = self._finish_reason(event)
         choices = [
             {"index": index, "message": self._message(text), "logprobs": None, "finish_reason": reason}
             for index, (text, reason) in enumerate(zip(texts, reasons, strict=True))
@@ -47,24 +47,24 @@ class ChatResponse:
         return self._envelope("chat.completion", choices) | {"usage": usage(events)}
 
     def chunks(self, event: Event) -> Iterator[dict[str, Any]]:
-        """The chunks that a stream sends when the engine reports an event."""
+        """The chunks of a stream for one event of the engine."""
         match event:
             case Prefill():
                 for choice in range(self.request.sampling.n):
-                    yield self._chunk(choice, self._opening())
+                    yield self._chunk(choice, self._first_delta())
             case Token(choice, text) if self.call:
                 yield self._chunk(choice, {"tool_calls": [{"index": 0, "function": {"arguments": text}}]})
             case Token(choice, text):
                 yield self._chunk(choice, {"content": text})
             case Finish(choice):
-                yield self._chunk(choice, {}, self._reason(event))
+                yield self._chunk(choice, {}, self._finish_reason(event))
 
     def ending(self, events: Sequence[Event]) -> Iterator[dict[str, Any]]:
-        """The chunk that ends a stream whose usage was asked for."""
+        """The last chunk of a stream, if the request asks for usage."""
         if self.request.include_usage:
             yield self._envelope("chat.completion.chunk", []) | {"usage": usage(events)}
 
-    def _opening(self) -> dict[str, Any]:
+    def _first_delta(self) -> dict[str, Any]:
         if self.call is None:
             return {"role": "assistant", "content": ""}
         return {"role": "assistant", "content": None, "tool_calls": [{"index": 0, **_tool_call(self.call.name, "")}]}
@@ -75,13 +75,13 @@ class ChatResponse:
         calls = [_tool_call(self.call.name, text)]
         return {"role": "assistant", "content": None, "tool_calls": calls, "refusal": None, "annotations": []}
 
-    def _reason(self, finish: Finish) -> str:
+    def _finish_reason(self, finish: Finish) -> str:
         return "tool_calls" if self.call and finish.reason == "stop" else finish.reason
 
     def _chunk(self, choice: int, delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
         choices = [{"index": choice, "delta": delta, "logprobs": None, "finish_reason": reason}]
         chunk = self._envelope("chat.completion.chunk", choices)
-        # Where usage was asked for, every chunk has the key; where it was not, none has.
+        # If the request asks for usage, every chunk has the key; otherwise, none has.
         return chunk | {"usage": None} if self.request.include_usage else chunk
 
     def _envelope(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
@@ -97,7 +97,7 @@ class ChatResponse:
 
 
 def usage(events: Sequence[Event]) -> dict[str, Any]:
-    """The tokens of one request, those of all its choices together."""
+    """The tokens of one request, all choices together."""
     prompt = sum(event.prompt_tokens for event in events if isinstance(event, Prefill))
     cached = sum(event.cached_tokens for event in events if isinstance(event, Prefill))
     completion = sum(isinstance(event, Token) for event in events)

@@ -1,4 +1,4 @@
-"""Decides whether a request is answered by a function call, and fills the call's arguments from its schema."""
+"""Decides whether the response is a function call, and generates the call's arguments from the function's schema."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True, slots=True)
 class FunctionCall:
-    """A function that the answer calls, with its arguments as JSON."""
+    """A function call, with its arguments as JSON."""
 
     name: str
     arguments: str
 
 
 def function_call(request: ChatRequest) -> FunctionCall | None:
-    """The call that answers a request; `None` if text does.
+    """The function call that is the response; `None` if the response is text.
 
-    Left to itself, the model calls the first function when the user has spoken, and speaks when a tool has answered.
+    With `tool_choice` "auto", the model calls the first function after a user's message, and answers in text after a tool's.
+    Raises `ApiError` if the function's schema is invalid.
     """
     if request.function is not None:
         name = request.function
@@ -38,9 +39,9 @@ def function_call(request: ChatRequest) -> FunctionCall | None:
         return None
     schema = request.functions[name]
     try:
-        arguments = _Filling(schema, _topic(request.last_user_text)).object(schema, frozenset())
+        arguments = _SchemaValues(schema, _topic(request.last_user_text)).object(schema, frozenset())
     except (AttributeError, KeyError, TypeError) as error:
-        # Written by the caller, and not of the types that JSON Schema asks for.
+        # The schema is the caller's, and its values are not of the types that JSON Schema requires.
         message = f"Invalid schema for function '{name}'."
         raise ApiError(message, param="tools", code="invalid_function_parameters") from error
     return FunctionCall(name, json.dumps(arguments, ensure_ascii=False, separators=(",", ":")))
@@ -53,10 +54,10 @@ def _topic(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Filling:
-    """Values that fit the parts of one schema.
+class _SchemaValues:
+    """Values that are valid for the parts of one schema.
 
-    `inside` holds the references that are being followed: a schema may contain itself.
+    `inside` holds the references on the way to a part: a schema may contain itself.
     """
 
     root: dict[str, Any]
@@ -95,7 +96,7 @@ class _Filling:
                 return self.topic
 
     def _resolved(self, reference: str) -> Any:
-        """What a reference within the schema, such as `#/$defs/City`, stands for; anything if it leads nowhere."""
+        """The part that a reference such as `#/$defs/City` names; an empty schema, which allows any value, if there is none."""
         found: Any = self.root
         for key in reference.removeprefix("#").strip("/").split("/"):
             found = found.get(key, {}) if isinstance(found, dict) else {}

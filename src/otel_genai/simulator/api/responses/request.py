@@ -1,6 +1,6 @@
-"""Reads a request to the responses endpoint as the conversation that it is. Pure functions.
+"""Reads and checks a request to the responses endpoint, as a chat request. Pure functions.
 
-Nothing is stored: whoever refers to an earlier response refers to one that does not exist.
+Responses are not stored, so `previous_response_id` is always an unknown id.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from otel_genai.simulator.api.errors import ApiError
 from otel_genai.simulator.api.validation import (
     Range,
     array,
-    checked,
+    check_fields,
     fields_of,
     model_of,
     required,
@@ -31,10 +31,10 @@ _STRINGS = ("instructions", "user", "service_tier", "truncation", "previous_resp
 
 
 def responses_request(body: bytes) -> ChatRequest:
-    """The request in an HTTP body; `ApiError` if it is not one."""
+    """The request in an HTTP body; raises `ApiError`."""
     fields = fields_of(body)
     model = model_of(fields)
-    checked(fields, integers=_INTEGERS, booleans=_BOOLEANS, objects=_OBJECTS, strings=_STRINGS)
+    check_fields(fields, integers=_INTEGERS, booleans=_BOOLEANS, objects=_OBJECTS, strings=_STRINGS)
     if "previous_response_id" in fields:
         message = f"Previous response with id '{fields['previous_response_id']}' not found."
         raise ApiError(message, param="previous_response_id", code="previous_response_not_found")
@@ -58,18 +58,18 @@ def responses_request(body: bytes) -> ChatRequest:
 
 
 def _messages(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
-    given = required(fields, "input", "input")
-    if isinstance(given, str):
-        return [{"role": "user", "content": given}]
-    if not isinstance(given, list):
-        raise wrong_type("input", "one of a string or array of items", given)
-    if not given:
+    items = required(fields, "input", "input")
+    if isinstance(items, str):
+        return [{"role": "user", "content": items}]
+    if not isinstance(items, list):
+        raise wrong_type("input", "one of a string or array of items", items)
+    if not items:
         raise ApiError("Invalid 'input': empty array.", param="input", code="empty_array")
-    return [_message(item, f"input[{index}]") for index, item in enumerate(given)]
+    return [_message(item, f"input[{index}]") for index, item in enumerate(items)]
 
 
 def _message(item: Any, at: str) -> dict[str, Any]:
-    """An item of the input, as the turn of a chat that says the same."""
+    """An item of the input as a chat message."""
     if not isinstance(item, dict):
         raise wrong_type(at, "an object", item)
     match item.get("type", "message"):
@@ -84,7 +84,7 @@ def _message(item: Any, at: str) -> dict[str, Any]:
                 raise unsupported(f"{at}.role", role, ROLES)
             return {"role": role, "content": _content(item, "content", at)}
         case _:
-            # Reasoning and the like: of no consequence to a model that does not reason.
+            # Reasoning and other items have no effect on a simulated model.
             return {"role": "assistant", "content": ""}
 
 

@@ -1,7 +1,7 @@
-"""The whole stack on loopback: what docker-compose.yaml starts, without containers, and quicker than a real model.
+"""The whole stack on loopback: the programs of docker-compose.yaml, without containers, faster than a real model.
 
-nginx, Prometheus, an OTLP hop and a browser's page are the real ones. Beside OTLP, every program of ours serves the SDK's
-Prometheus exporter, which stands in for the collector's.
+nginx, Prometheus, the OTLP hop and the browser are real. Each program also serves the SDK's Prometheus exporter, in place
+of the collector's.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tests.stack.compose import command, environment, scraped
-from tests.stack.programs import ROOT, answers, free_port, program, running
-from tests.stack.prometheus import Prometheus, prometheus
-from tests.stack.rotel import rotel
 from tests.support.otlp.receiver import receiver
 from tests.support.processes import ENVIRONMENT
+from tests.support.stack.compose import command, environment, scraped
+from tests.support.stack.programs import ROOT, answers, free_port, program, running
+from tests.support.stack.prometheus import Prometheus, prometheus
+from tests.support.stack.rotel import rotel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SIMULATORS: Final = ("simulator-1", "simulator-2", "simulator-3")
 PEOPLE: Final = 24
 
-# Twice as quick as a real model, and room for all these people at once.
+# Twice as fast as a real model, with a KV cache that is large enough for all people at once.
 PROFILE: Final = """\
 name = "a small model in a hurry"
 prefill_tokens_per_second = 20000
@@ -37,7 +37,7 @@ decode_step_ms = [[1, 25], [32, 28], [128, 34]]
 kv_cache_tokens = 30000
 """
 
-# What people who chat do not do: calls that fail, streams that nobody reads to the end, a model without a price.
+# Calls that the chat load does not make: failures, streams that are not read to the end, a model without a price.
 OTHER_CALLS: Final = """\
 import time
 from openai import NotFoundError, OpenAI
@@ -58,18 +58,18 @@ with OpenAI(max_retries=0) as client:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """What tests ask and turn."""
+    """The running programs, as tests use them."""
 
     prometheus: Prometheus
     received: Received
-    """What the OTLP hop passes on."""
+    """The telemetry that the OTLP hop exports."""
     chat: str
     gateway: str
     simulators: dict[str, str]
     """Name → base URL, without `/v1`."""
 
     def fault(self, simulator: str, *words: str) -> None:
-        """Switch faults of one simulator on or off, by the command that people use."""
+        """Switch faults of one simulator on or off with `otel-genai fault`."""
         command = (program("otel-genai"), "fault", "--at", self.simulators[simulator], *words)
         done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=30, check=False)
         assert done.returncode == 0, done.stderr
@@ -77,7 +77,7 @@ class Stack:
 
 @contextmanager
 def stack(folder: Path) -> Iterator[Stack]:
-    """All of it, ready and under load; `folder` takes configurations, logs and data."""
+    """The whole stack, ready and under load; `folder` takes configurations, logs and data."""
     ports = {name: free_port() for name in (*SIMULATORS, "gateway", "chat")}
     addresses = {
         f"{name}:{inside}": f"127.0.0.1:{ports[name]}" for name, inside in {"gateway": 8000, "chat": 8080}.items()
@@ -122,7 +122,7 @@ def stack(folder: Path) -> Iterator[Stack]:
 
 
 def metrics_at(port: int) -> str:
-    """Where a program's own exporter for Prometheus answers."""
+    """The URL of a program's own Prometheus exporter."""
     return f"http://127.0.0.1:{port}/metrics"
 
 
@@ -133,7 +133,7 @@ def nginx(ports: dict[str, int], folder: Path) -> Iterator[None]:
     for name in SIMULATORS:
         text = text.replace(f"{name}:8000", f"127.0.0.1:{ports[name]}")
     text = text.replace("listen 8000", f"listen 127.0.0.1:{ports['gateway']}")
-    # Debian's nginx would write to places that are root's.
+    # Debian's nginx writes its temporary files to root's folders.
     writable = "".join(f"{what}_temp_path {folder};\n" for what in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     text = re.sub(r"^http \{\n", f"http {{\n{writable}", text, flags=re.MULTILINE)
     (folder / "nginx.conf").write_text(text)
@@ -149,7 +149,7 @@ def nginx(ports: dict[str, int], folder: Path) -> Iterator[None]:
         f"daemon off; pid {folder}/nginx.pid;",
     ]
     if not shutil.which("nginx"):
-        words[0] = "/usr/sbin/nginx"  # Debian's place, which is not on everybody's path
+        words[0] = "/usr/sbin/nginx"  # Debian's location, which a user's PATH may lack
     url = f"http://127.0.0.1:{ports['gateway']}/gateway/health"
     with running(words, ready=lambda: answers(url), log=folder / "gateway.log"):
         yield

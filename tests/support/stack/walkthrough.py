@@ -1,6 +1,6 @@
 """The run that docs/debugging.md tells of: its figures on the terminal, its pictures in docs/images.
 
-`PYTHONPATH=tests python -m stack.walkthrough` takes ten minutes. Programs, variables, load, profile, scrapes and rules are those of
+`python -m tests.support.stack.walkthrough` takes ten minutes. Programs, variables, load, profile, scrapes and rules are those of
 docker-compose.yaml, at their own pace; what stands in for containers is what the stack's tests use.
 """
 
@@ -19,15 +19,15 @@ from urllib.parse import urlencode
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from tests.stack.compose import command, environment, scraped
-from tests.stack.programs import ROOT, answers, await_that, free_port, program, running
-from tests.stack.prometheus import Prometheus, prometheus
-from tests.stack.rotel import rotel
-from tests.stack.stack import SIMULATORS, metrics_at, nginx
 from tests.support.browser.chat_app import opened, say, wait_until_answered
 from tests.support.browser.chromium import page
 from tests.support.otlp.receiver import receiver
 from tests.support.processes import ENVIRONMENT
+from tests.support.stack.compose import command, environment, scraped
+from tests.support.stack.programs import ROOT, answers, await_that, free_port, program, running
+from tests.support.stack.prometheus import Prometheus, prometheus
+from tests.support.stack.rotel import rotel
+from tests.support.stack.stack import SIMULATORS, metrics_at, nginx
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -89,13 +89,13 @@ GRAPHS: Final = {
     "saturation": "instance:genai_saturation:max",
     "kv-cache": "max by (instance) (vllm:kv_cache_usage_perc)",
 }
-TELLING: Final = ("gen_ai.usage.", "gen_ai.response.time_to_first_chunk", "otel_genai.phase.")
-"""The beginnings of those attributes that the page shows of a trace."""
+SHOWN: Final = ("gen_ai.usage.", "gen_ai.response.time_to_first_chunk", "otel_genai.phase.")
+"""Prefixes of the attributes that the page shows of a trace."""
 
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """Where the composition's programs listen, and what they told."""
+    """The addresses of the running programs, and their telemetry."""
 
     prometheus: Prometheus
     received: Received
@@ -105,7 +105,7 @@ class Demo:
 
 @contextmanager
 def demo(folder: Path) -> Iterator[Demo]:
-    """What `docker compose up` starts, ready; `folder` takes configurations, logs and data."""
+    """The programs of `docker compose up`, ready; `folder` takes configurations, logs and data."""
     ports = {name: free_port() for name in (*SIMULATORS, "gateway", "chat")}
     exporters = {name: free_port() for name in (*SIMULATORS, "chat", "load")}
     with ExitStack() as programs:
@@ -132,19 +132,19 @@ def demo(folder: Path) -> Iterator[Demo]:
         targets["collector:8889"] = {
             f"{name}:8000" if name in SIMULATORS else name: f"127.0.0.1:{port}" for name, port in exporters.items()
         }
-        server = programs.enter_context(prometheus(targets, folder / "prometheus", hurried=False))
+        server = programs.enter_context(prometheus(targets, folder / "prometheus", fast=False))
         yield Demo(server, received, chat, f"http://127.0.0.1:{ports[SICK]}")
 
 
-# ── what is done ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── steps ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def main() -> None:
-    """Healthy, sick, healed: figures of each, and pictures on the way."""
+    """Figures before, during and after the fault, and the pictures of the page."""
     folder = Path(tempfile.mkdtemp(prefix="walkthrough-"))
     with demo(folder) as stack, page(folder / "browser") as browser:
         time.sleep(WARM_S)
-        tell("healthy", stack.prometheus)
+        print_figures("healthy", stack.prometheus)
         opened(browser, stack.chat).show_as(width=900, height=560)
         browser.click("#tools")
         browser.click("#text")
@@ -157,29 +157,29 @@ def main() -> None:
             lambda: "no queue grows",
             PATIENCE_S,
         )
-        tell_trace(stack.received, wait_for_an_answer(browser))
-        tell_alerts(stack.prometheus, since, until=lambda: time.time_ns() > since + SICK_S * 1e9)
-        tell("with the fault", stack.prometheus)
-        tell_exemplars(stack.received, since)
+        print_trace(stack.received, wait_for_an_answer(browser))
+        print_alerts(stack.prometheus, since, until=lambda: time.time_ns() > since + SICK_S * 1e9)
+        print_figures("with the fault", stack.prometheus)
+        print_exemplars(stack.received, since)
         picture_alerts(stack, browser)
 
         healed = time.time_ns()
         switch(stack, "off")
-        tell_alerts(stack.prometheus, healed, until=lambda: not stack.prometheus.firing())
+        print_alerts(stack.prometheus, healed, until=lambda: not stack.prometheus.firing())
         time.sleep(60)
-        tell("healed", stack.prometheus)
+        print_figures("healed", stack.prometheus)
         for name, expression in GRAPHS.items():
             picture_graph(stack, browser, name, expression)
     shutil.rmtree(folder)
 
 
 def switch(stack: Demo, *words: str) -> None:
-    """Switch a fault of the sick simulator on or off, by the command that people use."""
+    """Switch a fault of the sick simulator on or off with `otel-genai fault`."""
     subprocess.run([program("otel-genai"), "fault", "--at", stack.sick, *words], env=ENVIRONMENT, check=True)
 
 
 def ask(browser: Page, question: str, turn: int) -> bool:
-    """Ask the chat page, wait for the answer, and tell whether it let itself be waited for; that moment is the picture."""
+    """Ask in the chat page and wait for the answer. Returns whether it was slow; the picture shows that moment."""
     say(browser, question)
     asked = time.monotonic()
     begun = "document.querySelector('article:last-of-type .said')?.textContent"
@@ -195,26 +195,26 @@ def ask(browser: Page, question: str, turn: int) -> bool:
 
 
 def wait_for_an_answer(browser: Page) -> str:
-    """Go on asking until an answer is slow; its trace's id."""
+    """Ask until an answer is slow. Returns the id of its trace."""
     for turn, question in enumerate(QUESTIONS[1:], start=2):
         if ask(browser, question, turn):
             href: str = browser.evaluate("document.querySelector('article:last-of-type .trace').href")
             return href.rpartition("/")[2]
-    raise AssertionError("nobody had to wait")
+    raise AssertionError("no answer was slow")
 
 
 def picture_graph(stack: Demo, browser: Page, name: str, expression: str) -> None:
     """Prometheus's own graph of an expression, over the whole run."""
     browser.show_as(width=1100, height=850)
     options = {"g0.expr": expression, "g0.tab": 0, "g0.range_input": "12m"}
-    # Not `open`, which waits for an address that this page changes by itself.
+    # Not `open`: it waits for the address, which this page rewrites.
     browser._ask("Page.navigate", url=f"{stack.prometheus.url}/classic/graph?{urlencode(options)}")
     browser.wait_for("document.querySelector('.legend .line')")
     browser.screenshot(IMAGES / f"debugging-{name}.png")
 
 
 def picture_alerts(stack: Demo, browser: Page) -> None:
-    """Prometheus's page of alerts: the firing ones, opened."""
+    """Prometheus's alerts page with the firing alerts unfolded."""
     browser.show_as(width=1000, height=840)
     browser.open(f"{stack.prometheus.url}/classic/alerts")
     browser.click("label:has(#inactiveAlerts)")
@@ -224,33 +224,33 @@ def picture_alerts(stack: Demo, browser: Page) -> None:
     browser.screenshot(IMAGES / "debugging-alert.png")
 
 
-# ── what is told ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── output ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def tell(when: str, prometheus: Prometheus) -> None:
-    """All figures, at this moment."""
+def print_figures(when: str, prometheus: Prometheus) -> None:
+    """Print all figures of this moment."""
     print(f"\n{when}")
-    for what, expression in EVERYBODY.items():
-        print(f"  {what:30}", *(f"{series['value']:10.3f}" for series in prometheus.query(expression)))
+    for figure, expression in EVERYBODY.items():
+        print(f"  {figure:30}", *(f"{series['value']:10.3f}" for series in prometheus.query(expression)))
     print(f"  {'':30}", *(f"{name:>12}" for name in SIMULATORS))
-    for what, expression in BY_REPLICA.items():
+    for figure, expression in BY_REPLICA.items():
         values = {series["metric"]["instance"]: series["value"] for series in prometheus.query(expression)}
-        print(f"  {what:30}", *(f"{values.get(f'{name}:8000', float('nan')):12.3f}" for name in SIMULATORS))
+        print(f"  {figure:30}", *(f"{values.get(f'{name}:8000', float('nan')):12.3f}" for name in SIMULATORS))
 
 
-def tell_alerts(prometheus: Prometheus, since: int, until: Callable[[], bool]) -> None:
-    """Which alerts fire, whenever that changes, in seconds from a moment on."""
-    told: set[tuple[str, str]] | None = None
+def print_alerts(prometheus: Prometheus, since: int, until: Callable[[], bool]) -> None:
+    """Print the firing alerts at every change, in seconds since `since` (ns)."""
+    printed: set[tuple[str, str]] | None = None
     while not until():
-        if (firing := prometheus.firing()) != told:
+        if (firing := prometheus.firing()) != printed:
             print(f"firing after {(time.time_ns() - since) / 1e9:.0f} s: {sorted(firing)}")
-            told = firing
+            printed = firing
         time.sleep(0.5)
     print(f"firing after {(time.time_ns() - since) / 1e9:.0f} s: {sorted(prometheus.firing())}")
 
 
-def tell_trace(received: Received, trace: str) -> None:
-    """The spans of a trace as a tree, with what they say of GenAI."""
+def print_trace(received: Received, trace: str) -> None:
+    """Print the spans of a trace as a tree, with their GenAI attributes."""
     await_that(
         lambda: sum(span.kind == Span.SPAN_KIND_SERVER for span in _spans(received, trace)) == 2,
         lambda: "the trace does not arrive",
@@ -261,7 +261,7 @@ def tell_trace(received: Received, trace: str) -> None:
     print(f"\ntrace {trace}")
     for span in spans:
         if span.parent_span_id not in ids:
-            _tell_span(received, spans, span, depth=0)
+            _print_span(received, spans, span, depth=0)
 
 
 def _spans(received: Received, trace: str) -> list[Span]:
@@ -271,23 +271,23 @@ def _spans(received: Received, trace: str) -> list[Span]:
     )
 
 
-def _tell_span(received: Received, spans: Iterable[Span], span: Span, depth: int) -> None:
+def _print_span(received: Received, spans: Iterable[Span], span: Span, depth: int) -> None:
     process = _values(received.made_by[span.span_id].attributes)
     kind = Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_")
     where = process["service.instance.id"] if depth and kind == "SERVER" else ""
     pad = "  " * depth
     print(f"{pad}{span.name:{24 - len(pad)}}{kind:10}{process['service.name']:14}{where:16}{_seconds(span):8.3f} s")
     for name, value in _values(span.attributes).items():
-        if name.startswith(TELLING):
+        if name.startswith(SHOWN):
             print(f"{pad}    {name:44}{value:8.3f}" if isinstance(value, float) else f"{pad}    {name:44}{value:>8}")
     for child in spans:
         if child.parent_span_id == span.span_id:
-            _tell_span(received, spans, child, depth + 1)
+            _print_span(received, spans, child, depth + 1)
 
 
-def tell_exemplars(received: Received, since: int) -> None:
-    """The dots of the clients' chart from that moment on, and the replicas that they lead to."""
-    dots = {
+def print_exemplars(received: Received, since: int) -> None:
+    """Print the exemplars of the time to first chunk since `since` (ns), by the replica of their trace."""
+    exemplars = {
         (exemplar.as_double, exemplar.trace_id)
         for metric in list(received.metrics)
         if metric.name == "gen_ai.client.operation.time_to_first_chunk"
@@ -301,15 +301,15 @@ def tell_exemplars(received: Received, since: int) -> None:
         for span in spans
         if span.kind == Span.SPAN_KIND_SERVER and "gen_ai.request.model" in _values(span.attributes)
     }
-    led = Counter((servers[trace][0], waited > SLOW_S) for waited, trace in dots if trace in servers)
+    led = Counter((servers[trace][0], waited > SLOW_S) for waited, trace in exemplars if trace in servers)
     print(
-        "\ndots",
+        "\nexemplars",
         *(f"{replica}, {'slow' if slow else 'quick'}: {count}" for (replica, slow), count in sorted(led.items())),
         sep="\n  ",
     )
     waits = [
         (waited, _values(servers[trace][1].attributes)["otel_genai.phase.queue"])
-        for waited, trace in sorted(dots)
+        for waited, trace in sorted(exemplars)
         if waited > SLOW_S and trace in servers
     ]
     print("first chunk, and of it in the queue:", *waits[:: max(1, len(waits) // 8)], sep="\n  ")

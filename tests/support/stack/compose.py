@@ -1,4 +1,4 @@
-"""What docker-compose.yaml says, so that tests start the same programs in the same way."""
+"""Reads docker-compose.yaml, so that tests start its programs with its commands and variables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from tests.stack.programs import ROOT
+from tests.support.stack.programs import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ def services() -> dict[str, dict[str, Any]]:
 
 
 def command(service: str, **options: object) -> list[str]:
-    """A service's command with the values of some of its `--options` replaced; they must be there."""
+    """A service's command with the values of some of its `--options` replaced; each must exist."""
     words: list[str] = services()[service]["command"]
     for name, value in options.items():
         (found,) = (word for word in words if word.startswith(f"--{name}="))
@@ -32,13 +32,13 @@ def command(service: str, **options: object) -> list[str]:
 
 
 def environment(service: str, addresses: Mapping[str, str]) -> dict[str, str]:
-    """A service's variables, with the network's names replaced by where things listen here."""
+    """A service's variables, with the network's names replaced by local addresses."""
     variables: dict[str, str] = services()[service]["environment"]
     return {name: _replaced(value, addresses) for name, value in variables.items()}
 
 
 def scraped(port: int) -> dict[str, str]:
-    """Variables of a program whose metrics can also be had at a port."""
+    """Variables of a program that also serves its metrics at a port."""
     return {
         "OTEL_METRICS_EXPORTER": "otlp,prometheus",
         "OTEL_EXPORTER_PROMETHEUS_HOST": "127.0.0.1",

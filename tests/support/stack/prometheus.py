@@ -1,4 +1,4 @@
-"""A real Prometheus over the stack's own configuration and rules, with time running faster if need be."""
+"""A real Prometheus with the stack's configuration and rules, and with shorter windows if asked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import yaml
 
-from tests.stack.programs import ROOT, answers, fetched, free_port, running
+from tests.support.stack.programs import ROOT, answers, fetched, free_port, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 DEPLOYED: Final = ROOT / "deploy" / "prometheus"
 FASTER: Final = 30
-"""Windows and delays are divided by this: five minutes become ten seconds. Rates and shares stay what they are."""
+"""The divisor of windows and delays: five minutes become ten seconds. Rates and shares do not change."""
 
 _RANGE: Final = re.compile(r"\[(\d+)([smh])\]")
 _DELAY: Final = re.compile(r"\bfor: (\d+)([smh])\b")
@@ -33,8 +33,8 @@ class Prometheus:
         self.url = url
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """The series that an expression has now, without those that are NaN; `metric` is their labels, `value` the figure."""
-        found = self._asked("query", query=expression)["result"]
+        """The current series of an expression, without NaN: `metric` is the labels, `value` the number."""
+        found = self._get("query", query=expression)["result"]
         assert isinstance(found, list), expression
         return [
             {"metric": series["metric"], "value": float(series["value"][1])}
@@ -43,8 +43,8 @@ class Prometheus:
         ]
 
     def firing(self) -> set[tuple[str, str]]:
-        """The alerts that fire: name, and whom they are about."""
-        alerts = self._asked("alerts")["alerts"]
+        """The firing alerts: name and instance."""
+        alerts = self._get("alerts")["alerts"]
         return {
             (alert["labels"]["alertname"], alert["labels"].get("instance", ""))
             for alert in alerts
@@ -53,25 +53,25 @@ class Prometheus:
 
     def rules(self) -> list[dict[str, Any]]:
         """Every rule with its `health`."""
-        return [rule for group in self._asked("rules")["groups"] for rule in group["rules"]]
+        return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
 
-    def _asked(self, what: str, **parameters: str) -> Any:
+    def _get(self, what: str, **parameters: str) -> Any:
         status, body = fetched(f"{self.url}/api/v1/{what}?{urlencode(parameters)}")
         assert status == 200, (parameters, body)
         return json.loads(body)["data"]
 
 
 @contextmanager
-def prometheus(targets: Mapping[str, Mapping[str, str]], folder: Path, *, hurried: bool = True) -> Iterator[Prometheus]:
-    """A server that scrapes, in the place of each target that the configuration names, the addresses given for it.
+def prometheus(targets: Mapping[str, Mapping[str, str]], folder: Path, *, fast: bool = True) -> Iterator[Prometheus]:
+    """A server that scrapes the given addresses in place of the configuration's targets.
 
-    `targets` is target → instance → address; the series have the instance's name. Unless it is `hurried`, time is as deployed.
+    `targets` is target → instance → address; the series have the instance's name. Windows are shorter if `fast`.
     """
     (folder / "rules").mkdir(parents=True)
     for file in (DEPLOYED / "rules").iterdir():
-        (folder / "rules" / file.name).write_text(faster(file.read_text()) if hurried else file.read_text())
+        (folder / "rules" / file.name).write_text(faster(file.read_text()) if fast else file.read_text())
     config = yaml.safe_load((DEPLOYED / "prometheus.yml").read_text())
-    if hurried:
+    if fast:
         config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     for job in config["scrape_configs"]:
         job["static_configs"] = [
@@ -80,7 +80,7 @@ def prometheus(targets: Mapping[str, Mapping[str, str]], folder: Path, *, hurrie
             for name in group["targets"]
             for instance, address in targets[name].items()
         ]
-    # What has no fixed target is looked for by name, and there are no names here.
+    # Jobs without static targets use DNS names, which do not exist here.
     config["scrape_configs"] = [job for job in config["scrape_configs"] if "dns_sd_configs" not in job]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
     url = f"http://127.0.0.1:{(port := free_port())}"
@@ -96,7 +96,7 @@ def prometheus(targets: Mapping[str, Mapping[str, str]], folder: Path, *, hurrie
 
 
 def faster(rules: str) -> str:
-    """The rules with all windows and delays divided."""
+    """The rules with all windows and delays divided by `FASTER`."""
     return _DELAY.sub(lambda found: f"for: {_divided(found)}", _RANGE.sub(lambda found: f"[{_divided(found)}]", rules))
 
 

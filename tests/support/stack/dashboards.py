@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.stack.programs import ROOT
+from tests.support.stack.programs import ROOT
 
 GRAFANA: Final = ROOT / "deploy" / "grafana"
 FILES: Final = sorted((GRAFANA / "dashboards").glob("*.json"))
@@ -15,7 +15,7 @@ FILES: Final = sorted((GRAFANA / "dashboards").glob("*.json"))
 
 @dataclass(frozen=True, slots=True)
 class PanelQuery:
-    """One expression of a panel; `dashboard`, `panel` and `ref` are where it stands."""
+    """One expression of a panel, and its place: `dashboard`, `panel`, `ref`."""
 
     dashboard: str
     panel: str
@@ -33,7 +33,7 @@ class PanelQuery:
 
     @property
     def executable(self) -> str:
-        """The expression as Grafana would send it, everything chosen."""
+        """The expression as Grafana sends it with every variable at All."""
         expression = self.expr.replace("$__rate_interval", "10s")
         for variable in ("provider", "model", "instance"):
             expression = expression.replace(f"${variable}", ".*")
@@ -46,7 +46,7 @@ def loaded() -> dict[str, dict[str, Any]]:
 
 
 def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
-    """The charts, without the headings of rows."""
+    """The panels, without row headings."""
     return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
 
 

@@ -1,4 +1,4 @@
-"""A real OTLP hop, the collector's stand-in: what arrives over HTTP or gRPC goes on to wherever it is told."""
+"""A real OTLP hop in place of the collector: it forwards telemetry from HTTP or gRPC to an endpoint."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tests.stack.programs import free_port, listens, running
+from tests.support.stack.programs import free_port, listens, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,15 +18,15 @@ Protocol = Literal["http", "grpc"]
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """Where it listens, by protocol."""
+    """The endpoints of the hop, by protocol."""
 
     http: str
     grpc: str
 
 
 @contextmanager
-def rotel(to: str, onwards: Protocol, folder: Path) -> Iterator[Hop]:
-    """A hop that passes traces, metrics and logs on to the endpoint `to`."""
+def rotel(to: str, outbound: Protocol, folder: Path) -> Iterator[Hop]:
+    """A hop that forwards traces, metrics and logs to the endpoint `to`."""
     spec = find_spec("rotel")
     assert spec, "rotel is not installed"
     assert spec.origin
@@ -38,7 +38,7 @@ def rotel(to: str, onwards: Protocol, folder: Path) -> Iterator[Hop]:
         f"--otlp-grpc-endpoint=127.0.0.1:{grpc}",
         "--exporter=otlp",
         f"--otlp-exporter-endpoint={to}",
-        f"--otlp-exporter-protocol={onwards}",
+        f"--otlp-exporter-protocol={outbound}",
         "--batch-timeout=200ms",
     )
     with running(command, ready=lambda: listens(http) and listens(grpc), log=folder / "rotel.log"):

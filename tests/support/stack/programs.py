@@ -1,4 +1,4 @@
-"""Programs of the stack: started, awaited, and gone when the block is left."""
+"""Programs of the stack: started, awaited, and ended when their block ends."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from tests.support.processes import ENVIRONMENT
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[3]
 READY_WITHIN_S: Final = 60.0
 _GONE_WITHIN_S: Final = 15.0
 
 
 def program(name: str) -> str:
     """The path of a program: of this environment, or of the machine."""
-    beside = Path(sys.executable).parent / name  # which a whole path replaces
+    beside = Path(sys.executable).parent / name  # an absolute `name` replaces the folder
     found = str(beside) if beside.exists() else shutil.which(name)
     assert found, f"{name} is not installed; on Debian: apt-get install prometheus nginx-light docker-compose"
     return found
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
+    """A free port of the loopback interface."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -45,7 +45,7 @@ def free_port() -> int:
 def running(
     command: Sequence[str], *, ready: Callable[[], bool], log: Path, variables: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A program in a session of its own, once it is ready; SIGTERM ends it, and nothing of it is left. `log` has its words."""
+    """A ready program in a session of its own. SIGTERM ends it, SIGKILL its children; `log` has its output."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             [program(command[0]), *command[1:]],
@@ -70,16 +70,16 @@ def running(
         process.wait(_GONE_WITHIN_S)
 
 
-def await_that(condition: Callable[[], bool], story: Callable[[], str], patience: float) -> None:
-    """Return as soon as the condition holds; fail with the story if it does not within so many seconds."""
-    deadline = time.monotonic() + patience
+def await_that(condition: Callable[[], bool], describe: Callable[[], str], timeout: float) -> None:
+    """Return as soon as the condition holds; fail with the description after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
     while not condition():
-        assert time.monotonic() < deadline, story()
+        assert time.monotonic() < deadline, describe()
         time.sleep(0.1)
 
 
 def answers(url: str) -> bool:
-    """Whether somebody answers 200 there."""
+    """Whether a GET of the URL is answered with 200."""
     try:
         return fetched(url)[0] == http.client.OK
     except OSError:
@@ -87,7 +87,7 @@ def answers(url: str) -> bool:
 
 
 def fetched(url: str) -> tuple[int, bytes]:
-    """Status and body. Straight to the socket: a proxy configured for the outside world has no say here."""
+    """Status and body of a GET, past any configured proxy."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=10)
     try:
