@@ -34,9 +34,10 @@ def manual(recorded: Recorded) -> ManualOperations:
 
 def test_an_operation_is_a_span_and_metrics(manual: ManualOperations, recorded: Recorded) -> None:
     call = manual.begin(SERVED)
-    assert call.is_reported
+    was_open = call.is_open
     recorded.spans(0)
     call.finish(Response(id="r", finish_reasons=("stop",), usage=Usage(input=3, output=2)))
+    assert (was_open, call.is_open) == (True, False)
     span = recorded.span()
     assert (span.name, span.kind, span.status.status_code) == ("chat m", SpanKind.SERVER, StatusCode.UNSET)
     assert dict(span.attributes or {}) == {
@@ -219,6 +220,7 @@ def test_an_operation_with_a_state_ends_when_the_state_says_so(manual: ManualOpe
     call.notify("two")
     recorded.spans(0)
     call.notify(".")
+    assert not call.is_open
     assert attribute(recorded.span(), "gen_ai.usage.output_tokens") == 2
 
 
@@ -230,7 +232,7 @@ def test_the_load_of_an_engine_is_metrics_until_the_operations_are_closed(
     (point,) = recorded.metrics()["otel_genai.engine.requests.running"]
     assert point.value == 3
     manual.close()
-    assert not manual.begin(SERVED).is_reported
+    assert not manual.begin(SERVED).is_open
 
 
 # ── what is not reported, and whom it does not harm ────────────────────────────────────────────────────────────────────
@@ -240,7 +242,7 @@ def test_a_suppressed_operation_is_not_reported(manual: ManualOperations, record
     inbound = InboundRequest("chat", otel_context.Context())
     with call_context.current(with_inbound_request(inbound)), suppress_instrumentation():
         call = manual.begin(SERVED)
-    assert not call.is_reported
+    assert not call.is_open
     assert not inbound.is_claimed
     with call.current():
         assert not trace.get_current_span().get_span_context().is_valid
@@ -250,7 +252,7 @@ def test_a_suppressed_operation_is_not_reported(manual: ManualOperations, record
     assert recorded.spans(0) == []
 
 
-def test_content_is_reported_only_if_it_is_captured(recorded: Recorded) -> None:
+def test_content_is_open_only_if_it_is_captured(recorded: Recorded) -> None:
     prompt = Prompt(messages=(Message(role="user", parts=(Text("hi"),)),))
     built: list[bool] = []
 
@@ -288,4 +290,4 @@ def test_nothing_raises(recorded: Recorded) -> None:
     call.chunk(at="now")  # type: ignore[arg-type]
     call.finish()
     assert len(recorded.spans(2)) == 2
-    assert not manual.begin("chat").is_reported  # type: ignore[arg-type]
+    assert not manual.begin("chat").is_open  # type: ignore[arg-type]

@@ -111,7 +111,7 @@ class ManualOperations:
 
     def engine_stats(self, engine: object, stats: EngineStats) -> None:
         """Report an engine's load. Its gauges last while `engine` lives, which is not kept alive."""
-        self.telemetry.load(engine, stats)
+        self.telemetry.report_engine(engine, stats)
 
     def close(self) -> None:
         """Begin no more operations, and report no more load. Operations that have begun are still reported."""
@@ -130,8 +130,8 @@ class ManualCall:
         self._reports = reports
 
     @property
-    def is_reported(self) -> bool:
-        """Whether the operation will be reported. It is not where instrumentation is suppressed, or inside another of its kind."""
+    def is_open(self) -> bool:
+        """Whether the operation is under way. It never is where instrumentation is suppressed, or inside another of its kind."""
         return self._call is not None
 
     @property
@@ -154,11 +154,12 @@ class ManualCall:
                 call.leave(token)
 
     def notify(self, event: Any) -> None:
-        """Give an event to the `state` that the operation began with, and end the operation if that says that it is over."""
-        if self._call is not None:
-            self._call.notify(event)
-            if self._call.is_over():
-                self._call.finish()
+        """Give an event to the `state` that the operation began with. The operation ends as soon as that is over."""
+        call = self._call
+        if call is not None:
+            call.notify(event)
+            if call.is_over():
+                self.finish()
 
     def chunk(self, *, tokens: int | None = None, at: float | None = None) -> None:
         """Report a chunk of a streamed response: its output tokens, `None` where nobody counts them, and its moment, by default now."""
@@ -178,17 +179,17 @@ class ManualCall:
 
     def finish(self, response: Response | None = None, *, at: float | None = None) -> None:
         """End the operation: its response is complete. `at` is the moment of the end, by default now."""
-        self._set_end(response, at)
-        if self._call is not None:
-            self._call.finish()
+        call = self._closed(response, at)
+        if call is not None:
+            call.finish()
 
     def fail(
         self, error: BaseException | Failure, response: Response | None = None, *, at: float | None = None
     ) -> None:
         """End the operation because of an error; `response` is the part of the answer that there is."""
-        self._set_end(response, at)
-        if self._call is not None:
-            self._call.fail(_FailureError(error) if isinstance(error, Failure) else error)
+        call = self._closed(response, at)
+        if call is not None:
+            call.fail(_FailureError(error) if isinstance(error, Failure) else error)
 
     def cancel(self, response: Response | None = None, *, at: float | None = None) -> None:
         """End the operation because its caller wants no more, which is no error. Choices without a finish reason have `abort`."""
@@ -197,10 +198,13 @@ class ManualCall:
             response = response._replace(finish_reasons=(gen_ai.ABORT,) * (self._request.choice_count or 1))
         self.finish(response, at=at)
 
-    def _set_end(self, response: Response | None, at: float | None) -> None:
+    def _closed(self, response: Response | None, at: float | None) -> DeferredCall | None:
+        # The call, which is to be ended now; `None` if it has ended.
+        call, self._call = self._call, None
         reports, self._reports = self._reports, None
         if reports is not None:
-            reports.set_end(response, at)
+            reports.end(response, at)
+        return call
 
 
 class _Reports(RequestState):
@@ -231,7 +235,7 @@ class _Reports(RequestState):
         elif self._tokens is not None:
             self._tokens.append(tokens)
 
-    def set_end(self, response: Response | None, ended: float | None) -> None:
+    def end(self, response: Response | None, ended: float | None) -> None:
         if response is not None:
             self._response = response if self.with_content else response._replace(messages=())
         self._ended = ended
