@@ -134,7 +134,7 @@ class Timing(NamedTuple):
     started: float
     ended: float
     chunks: Sequence[float] = ()
-    """For every chunk, the moment of its arrival."""
+    """For every chunk, the moment at which it was received."""
     waits: Sequence[float] = ()
     """For every chunk, the time from the chunk before it (or from the start) until the consumer asked for it; as long as `chunks`.
 

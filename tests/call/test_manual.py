@@ -1,4 +1,4 @@
-"""Operations that are reported by hand: what they become, when they are reported, and that they harm nobody."""
+"""Operations that are reported by hand: their telemetry, their parents, and the cases in which nothing is reported."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_a_block_that_is_closed_in_another_context_logs_nothing(
     assert caplog.records == []
 
 
-# ── whose operation it is ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── parents ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_an_operation_is_a_child_of_the_current_span(manual: ManualOperations, recorded: Recorded) -> None:
@@ -210,8 +210,8 @@ class Words(RequestState):
     def failure(self, content: bool) -> Failure | None:
         return None
 
-    def timing(self, heard: Timing) -> Timing:
-        return heard
+    def timing(self, measured: Timing) -> Timing:
+        return measured
 
 
 def test_an_operation_with_a_state_ends_when_the_state_says_so(manual: ManualOperations, recorded: Recorded) -> None:
@@ -235,7 +235,7 @@ def test_the_load_of_an_engine_is_metrics_until_the_operations_are_closed(
     assert not manual.begin(SERVED).is_open
 
 
-# ── what is not reported, and whom it does not harm ────────────────────────────────────────────────────────────────────
+# ── no report, and no harm ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_suppressed_operation_is_not_reported(manual: ManualOperations, recorded: Recorded) -> None:
@@ -288,6 +288,6 @@ def test_nothing_raises(recorded: Recorded) -> None:
     manual.begin(SERVED, state=broken, prompt=broken).finish()
     call = manual.begin(SERVED)
     call.chunk(at="now")  # type: ignore[arg-type]
-    call.finish()
+    call.cancel("answer")  # type: ignore[arg-type]
     assert len(recorded.spans(2)) == 2
     assert not manual.begin("chat").is_open  # type: ignore[arg-type]

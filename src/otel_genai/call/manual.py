@@ -119,7 +119,7 @@ class ManualOperations:
 
 
 class ManualCall:
-    """One operation that is under way. It ends once: what is reported afterwards has no effect."""
+    """One operation. It ends once: later reports have no effect."""
 
     __slots__ = ("_call", "_reports", "_request")
 
@@ -131,7 +131,7 @@ class ManualCall:
 
     @property
     def is_open(self) -> bool:
-        """Whether the operation is under way. It never is where instrumentation is suppressed, or inside another of its kind."""
+        """Whether the operation has yet to end. It never begins where instrumentation is suppressed, or inside another of its kind."""
         return self._call is not None
 
     @property
@@ -162,7 +162,7 @@ class ManualCall:
                 self.finish()
 
     def chunk(self, *, tokens: int | None = None, at: float | None = None) -> None:
-        """Report a chunk of a streamed response: its output tokens, `None` where nobody counts them, and its moment, by default now."""
+        """Report a chunk of a streamed response: its output tokens, `None` where they are not counted, and its moment, by default now."""
         if self._reports is not None:
             with _REPORTING:
                 self._reports.add_chunk(perf_counter() if at is None else at, tokens)
@@ -193,9 +193,10 @@ class ManualCall:
 
     def cancel(self, response: Response | None = None, *, at: float | None = None) -> None:
         """End the operation because its caller wants no more, which is no error. Choices without a finish reason have `abort`."""
-        response = response or Response()
-        if self._request.operation in gen_ai.INFERENCE and not response.finish_reasons:
-            response = response._replace(finish_reasons=(gen_ai.ABORT,) * (self._request.choice_count or 1))
+        with _REPORTING:
+            response = response or Response()
+            if self._request.operation in gen_ai.INFERENCE and not response.finish_reasons:
+                response = response._replace(finish_reasons=(gen_ai.ABORT,) * (self._request.choice_count or 1))
         self.finish(response, at=at)
 
     def _closed(self, response: Response | None, at: float | None) -> DeferredCall | None:
@@ -203,7 +204,8 @@ class ManualCall:
         call, self._call = self._call, None
         reports, self._reports = self._reports, None
         if reports is not None:
-            reports.end(response, at)
+            with _REPORTING:
+                reports.end(response, at)
         return call
 
 
@@ -249,13 +251,13 @@ class _Reports(RequestState):
     def failure(self, content: bool) -> Failure | None:  # noqa: ARG002
         return None
 
-    def timing(self, heard: Timing) -> Timing:
-        return heard._replace(
-            ended=heard.ended if self._ended is None else self._ended,
+    def timing(self, measured: Timing) -> Timing:
+        return measured._replace(
+            ended=measured.ended if self._ended is None else self._ended,
             chunks=self._moments,
             waits=(0.0,) * len(self._moments),
             tokens=self._tokens or (),
-            phases=(*heard.phases, *self.phases),
+            phases=(*measured.phases, *self.phases),
             first_token=self.first_token,
         )
 
