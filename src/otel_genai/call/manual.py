@@ -238,9 +238,9 @@ class _Reports(RequestState):
             self._tokens.append(tokens)
 
     def end(self, response: Response | None, ended: float | None) -> None:
-        if response is not None:
-            self._response = response if self.with_content else response._replace(messages=())
         self._ended = ended
+        if response is not None:
+            self._response = response._replace(messages=response.messages if self.with_content else ())
 
     def is_over(self) -> bool:
         return False
