@@ -88,7 +88,7 @@ class Call:
         self._endpoint = endpoint
         self._request = endpoint.default
         try:
-            self._request = telemetry.addressed(endpoint.request(arguments))
+            self._request = telemetry.with_provider_name(endpoint.request(arguments))
         except Exception as error:
             if not _READING_REQUEST.takes(error):
                 raise

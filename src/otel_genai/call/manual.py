@@ -111,7 +111,7 @@ class ManualOperations:
 
     def engine_stats(self, engine: object, stats: EngineStats) -> None:
         """Report an engine's load. Its gauges last while `engine` lives, which is not kept alive."""
-        self.telemetry.load(engine, stats)
+        self.telemetry.report_engine(engine, stats)
 
     def close(self) -> None:
         """Begin no more operations, and report no more load. Operations that have begun are still reported."""

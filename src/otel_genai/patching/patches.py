@@ -275,7 +275,7 @@ def _listening(row: StatsRow, telemetry: Telemetry) -> Driver:
         with _LISTENING:
             load = read(Arguments(instance, args, kwargs))
             if load is not None:
-                telemetry.load(instance, load)
+                telemetry.report_engine(instance, load)
         return result
 
     return drive
