@@ -21,6 +21,8 @@ from tests.support.simulator.calls import HELLO, post, send
 from tests.support.simulator.reporting import serve_reporting
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from otel_genai.operation import Operation
     from tests.support.otlp.receiver import Received
 
@@ -269,6 +271,14 @@ def test_the_environment_switches_export_on(received: Received, before: tuple[st
         if attribute.key == "service.name"
     }
     assert names == {service}
+
+
+def test_operations_are_recorded_to_the_file_of_the_environment(received: Received, tmp_path: Path) -> None:
+    file = tmp_path / "run.jsonl"
+    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint, "OTEL_GENAI_RECORD_FILE": str(file)}
+    assert simulated(environment=environment).returncode == 0
+    (operation,) = (line for line in map(json.loads, file.read_text().splitlines()) if "request" in line)
+    assert (operation["request"]["provider"], operation["request"]["model"]) == ("simulator", "sim-8b")
 
 
 def test_without_configuration_nothing_is_exported() -> None:
