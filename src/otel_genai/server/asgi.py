@@ -51,11 +51,12 @@ def _refusal(error: BaseException, content: bool) -> Failure:
 class ServerMiddleware:
     """ASGI middleware: what works for a request knows that it does."""
 
-    def __init__(self, app: Asgi, row: AsgiAppRow, telemetry: Telemetry) -> None:
+    def __init__(self, app: Asgi, *, operations: Mapping[str, str], provider: str | None, telemetry: Telemetry) -> None:
+        """`operations` and `provider` are those of `AsgiAppRow`."""
         self._app = app
-        self._operations = row.operations
+        self._operations = operations
         self._telemetry = telemetry
-        self._refused = None if row.provider is None else _refused_endpoint(row.provider)
+        self._refused = None if provider is None else _refused_endpoint(provider)
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Serve a request, or whatever else it is."""
@@ -126,14 +127,15 @@ def _refused_endpoint(provider: str) -> Endpoint:
 
 def instrument_app(row: AsgiAppRow, telemetry: Telemetry) -> Driver:
     """For functions that build the application of a model server, or are given it."""
+    settings: dict[str, Any] = {"operations": row.operations, "provider": row.provider, "telemetry": telemetry}
 
     def attend(app: Any) -> None:
         with _ARRIVING:
             if app.middleware_stack is None:
-                app.add_middleware(ServerMiddleware, row=row, telemetry=telemetry)
+                app.add_middleware(ServerMiddleware, **settings)
             else:
                 # It has been put together, as vLLM's is before anybody gets it, and takes no more.
-                app.middleware_stack = ServerMiddleware(app.middleware_stack, row, telemetry)
+                app.middleware_stack = ServerMiddleware(app.middleware_stack, **settings)
 
     def drive(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:  # noqa: ARG001
         if row.is_given:
