@@ -89,7 +89,7 @@ def test_generators_within_messages_and_tools_from_one_are_left_to_the_client(
     ]
 
 
-def test_an_answer_as_a_message_of_the_next_request(capturing: Recorded, server: ScriptedServer) -> None:
+def test_a_response_message_in_the_next_request(capturing: Recorded, server: ScriptedServer) -> None:
     message = {"role": "assistant", "content": None, "refusal": None, "tool_calls": [CALL]}
     server.answers.insert(
         0, Answer(completion(choices=[{"index": 0, "message": message, "finish_reason": "tool_calls"}]))
@@ -158,7 +158,9 @@ def test_a_lone_surrogate_is_sent_or_refused_by_the_client_and_replaced_on_the_s
 
 
 @pytest.mark.parametrize("messages", [[{"role": "user", "content": b"Say hello."}], [b"Say hello."], b"Say", 7])
-def test_what_the_client_refuses_is_refused_as_ever(capturing: Recorded, server: ScriptedServer, messages: Any) -> None:
+def test_messages_that_the_client_refuses_raise_the_same_error(
+    capturing: Recorded, server: ScriptedServer, messages: Any
+) -> None:
     otel_genai.uninstrument()
     try:
         sent: Any = ask(server, messages)
@@ -178,7 +180,7 @@ def test_what_the_client_refuses_is_refused_as_ever(capturing: Recorded, server:
 # ── the caller's own objects ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_dicts_that_the_caller_reuses_stay_as_they_were(capturing: Recorded, server: ScriptedServer) -> None:
+def test_dicts_of_the_caller_are_not_changed(capturing: Recorded, server: ScriptedServer) -> None:
     turn = {"role": "user", "content": "Say hello."}
     mine: dict[str, Any] = {
         "messages": [turn],
@@ -209,7 +211,7 @@ def test_dicts_that_the_caller_reuses_stay_as_they_were(capturing: Recorded, ser
     assert [attribute(span, "gen_ai.request.top_k") for span in capturing.spans(2)] == [40, 40]
 
 
-def test_what_was_not_given_is_neither_sent_nor_reported(instrumented: Recorded, server: ScriptedServer) -> None:
+def test_omitted_parameters_are_neither_sent_nor_reported(instrumented: Recorded, server: ScriptedServer) -> None:
     nothing = [openai.NOT_GIVEN, *([openai.omit] if hasattr(openai, "omit") else [])]
     for sentinel in nothing:
         sent = ask(server, temperature=sentinel, n=sentinel, stop=sentinel, stream=sentinel, response_format=sentinel)
@@ -237,7 +239,7 @@ WRONG: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: str(wrong)[:40])
-def test_a_parameter_of_a_wrong_type_is_the_servers_to_refuse(
+def test_a_parameter_of_a_wrong_type_is_sent_to_the_server(
     capturing: Recorded, server: ScriptedServer, wrong: dict[str, Any]
 ) -> None:
     # As the client gets them where it knows the parameter, and where it does not yet.
@@ -255,7 +257,7 @@ def test_a_model_that_is_none(instrumented: Recorded, server: ScriptedServer, mo
     assert instrumented.span().name == "chat"
 
 
-def test_arguments_that_the_client_refuses_are_refused_as_ever(instrumented: Recorded, server: ScriptedServer) -> None:
+def test_arguments_that_the_client_refuses_raise_the_same_error(instrumented: Recorded, server: ScriptedServer) -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'nonsense'"):
         ask(server, nonsense=1)
     assert server.received == []

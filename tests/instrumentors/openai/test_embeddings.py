@@ -101,14 +101,14 @@ def test_the_metrics_of_a_call(instrumented: Recorded) -> None:
     assert dict(duration.attributes) == dimensions
 
 
-def test_what_was_asked_for(instrumented: Recorded) -> None:
+def test_every_parameter_of_an_embedding(instrumented: Recorded) -> None:
     with scripted(answer(*VECTORS)) as server, client(server) as app:
         app.embeddings.create(model=MODEL, input="a", encoding_format="float", dimensions=5)
         assert server.received[0].body["encoding_format"] == "float"
     assert attributes(instrumented.span()) == ANSWERED | {"gen_ai.request.encoding_formats": ("float",)}
 
 
-def test_a_failed_call_tells_the_dimensions_that_were_asked_for(instrumented: Recorded) -> None:
+def test_a_failed_call_has_the_dimensions_of_the_request(instrumented: Recorded) -> None:
     failing = Answer({"error": {"message": "secret", "type": "invalid_request_error"}}, status=400)
     with scripted(failing) as server, client(server) as app, pytest.raises(openai.BadRequestError):
         app.embeddings.create(model=MODEL, input="a", dimensions=7)
@@ -131,7 +131,7 @@ def test_sentinels_of_the_client_are_no_parameters(instrumented: Recorded) -> No
 
 @pytest.mark.parametrize("encoding_format", [None, "base64", "float"])
 @pytest.mark.parametrize("in_base64", [True, False])
-def test_vectors_reach_the_application_as_without_us(
+def test_vectors_reach_the_application_unchanged(
     recorded: Recorded, instrumented: Recorded, encoding_format: Any, in_base64: bool
 ) -> None:
     if in_base64 and encoding_format is None and not DECODES:
@@ -153,7 +153,7 @@ def test_vectors_reach_the_application_as_without_us(
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 1536, 3072])
-def test_dimensions_are_told_by_the_length_of_base64(instrumented: Recorded, count: int) -> None:
+def test_dimensions_come_from_the_length_of_base64(instrumented: Recorded, count: int) -> None:
     with scripted(answer(encoded([0.5] * count))) as server, client(server) as app:
         result = app.embeddings.create(model=MODEL, input="a", encoding_format="base64")
     data: Any = result.data[0].embedding
@@ -179,7 +179,7 @@ def test_no_text_is_recorded_in_any_mode(capturing: Recorded) -> None:
     assert capturing.events() == []
 
 
-def test_what_a_server_adds_or_leaves_out_does_no_harm(instrumented: Recorded) -> None:
+def test_unknown_and_missing_fields_of_a_response_do_no_harm(instrumented: Recorded) -> None:
     sparse = {
         "id": "embd-1",
         "data": [{"embedding": [[0.5, 0.5], [0.5, 0.5], [0.5, 0.5]], "note": 1}],
@@ -218,7 +218,7 @@ class Vector(list[float]):
         raise AssertionError
 
 
-def test_vectors_are_not_walked_through() -> None:
+def test_vectors_are_not_iterated() -> None:
     result = {"data": [{"embedding": Vector([0.5] * 9)}]}
     assert embeddings.EMBEDDING.response(result, True).dimensions == 9
 

@@ -167,7 +167,7 @@ async def test_an_async_raw_parse_stays_raw_and_is_one_span(instrumented: Record
 
 
 @raw_parse
-def test_a_parse_that_the_application_reads_in_its_own_way(instrumented: Recorded) -> None:
+def test_a_streamed_raw_parse_is_one_span(instrumented: Recorded) -> None:
     with (
         scripted(Answer(PARSEABLE)) as server,
         client(server).chat.completions.with_streaming_response.parse(**ASKED, response_format=Greeting) as response,
@@ -308,7 +308,7 @@ def test_a_stream_helper_that_is_refused_is_an_error(instrumented: Recorded, sur
 
 
 @surfaces
-def test_a_stream_helper_that_is_never_entered_asks_for_nothing(instrumented: Recorded, surface: Any) -> None:
+def test_a_stream_helper_that_is_never_entered_sends_no_request(instrumented: Recorded, surface: Any) -> None:
     with scripted(Answer(events=PIECES)) as server:
         surface(client(server)).stream(**ASKED)
         assert server.received == []

@@ -141,7 +141,7 @@ def reachable_strings(root: Any) -> Iterable[str]:
 # ── afterwards ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_five_thousand_calls_of_every_kind_leave_nothing_behind(forgetful: dict[str, Any]) -> None:
+def test_five_thousand_calls_of_every_kind_leave_no_objects(forgetful: dict[str, Any]) -> None:
     others = alive(Call, Operation)
     module = library()
     sys.modules["toy_library"] = module
@@ -183,7 +183,7 @@ def test_five_thousand_calls_of_every_kind_leave_nothing_behind(forgetful: dict[
 
 
 @pytest.mark.usefixtures("instrumented_forgetfully")
-def test_a_thousand_calls_of_the_real_client_leave_nothing_behind() -> None:
+def test_a_thousand_calls_of_the_real_client_leave_no_objects() -> None:
     kinds = (Call, Operation, ChatCompletion, ChatCompletionChunk)
     others = alive(*kinds)
     whole, streamed = answering(body=completion()).chat.completions, answering(*HELLO).chat.completions
@@ -193,7 +193,7 @@ def test_a_thousand_calls_of_the_real_client_leave_nothing_behind() -> None:
     assert alive(*kinds, besides=others) == []
 
 
-def test_a_call_that_has_ended_holds_nothing_of_the_applications(capturing: Recorded) -> None:
+def test_an_ended_call_holds_no_object_of_the_application(capturing: Recorded) -> None:
     # What the in-memory exporters of the fixture keep is text.
     message: Any = ChatCompletionMessage.model_validate({"role": "assistant", "content": "Hi"})
     asking = answering(body=completion())
@@ -206,7 +206,7 @@ def test_a_call_that_has_ended_holds_nothing_of_the_applications(capturing: Reco
 
 
 @pytest.mark.parametrize("read", [1, 5])
-def test_a_stream_that_has_ended_and_is_kept_holds_nothing_of_the_applications(capturing: Recorded, read: int) -> None:
+def test_an_ended_stream_that_is_kept_holds_no_object_of_the_application(capturing: Recorded, read: int) -> None:
     message: Any = ChatCompletionMessage.model_validate({"role": "assistant", "content": "Hi"})
     stream: Any = answering(*HELLO).chat.completions.create(model="gpt-4o", messages=[*USER, message], stream=True)
     chunks = [next(stream) for _ in range(read)]

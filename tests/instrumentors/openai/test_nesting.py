@@ -86,7 +86,9 @@ def test_inside_an_inference_that_upstream_reports_there_is_no_second_span(
     assert (point.count, point.attributes["gen_ai.provider.name"]) == (1, "theirs")
 
 
-async def test_nor_is_there_for_async_calls(instrumented: Recorded, server: ScriptedServer) -> None:
+async def test_inside_an_async_inference_that_upstream_reports_there_is_no_second_span(
+    instrumented: Recorded, server: ScriptedServer
+) -> None:
     with upstream(instrumented).inference("theirs", request_model="m"):
         async with async_client(server) as asynchronous:
             await asynchronous.chat.completions.create(**ASKED)
@@ -179,7 +181,7 @@ def test_a_call_in_the_loop_body_of_a_stream_is_its_sibling(instrumented: Record
 # ── suppressed ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_where_instrumentation_is_suppressed_nothing_is_done(
+async def test_suppressed_instrumentation_reports_nothing_and_sends_no_context(
     instrumented: Recorded, server: ScriptedServer
 ) -> None:
     server.answers.insert(0, Answer(events=HELLO))
@@ -200,9 +202,7 @@ async def test_where_instrumentation_is_suppressed_nothing_is_done(
 
 
 @pytest.mark.parametrize("answer", [Answer(completion()), Answer(events=HELLO)], ids=["whole", "stream"])
-def test_the_span_of_an_http_client_is_a_child_of_ours_and_goes_over_the_wire(
-    instrumented: Recorded, answer: Answer
-) -> None:
+def test_the_span_of_an_http_client_is_a_child_and_is_propagated(instrumented: Recorded, answer: Answer) -> None:
     tracer = instrumented.tracer_provider.get_tracer("http")
     before: list[str] = []
 

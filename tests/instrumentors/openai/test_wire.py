@@ -85,7 +85,7 @@ def test_tool_calls_of_two_choices_are_streamed_interleaved_and_truncated(captur
     ]
 
 
-def test_tool_calls_without_an_index_are_told_apart_by_their_ids(capturing: Recorded) -> None:
+def test_tool_calls_without_an_index_are_separated_by_their_ids(capturing: Recorded) -> None:
     def call(arguments: str, **fields: Any) -> dict[str, Any]:
         return {**fields, "type": "function", "function": {"name": "look" if fields else None, "arguments": arguments}}
 
@@ -114,7 +114,7 @@ def test_a_refusal_whole_and_streamed(capturing: Recorded) -> None:
 
 
 @pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
-def test_reasoning_comes_by_either_name(capturing: Recorded, name: str) -> None:
+def test_reasoning_has_either_name(capturing: Recorded, name: str) -> None:
     operations: list[Any] = []
     stop = otel_genai.observe(lambda operation, _: operations.append(operation))
     chunks = read(
@@ -157,7 +157,7 @@ def test_log_probabilities_and_unknown_fields_reach_the_application_and_no_span(
     ],
     ids=["absent", "at the end", "on every chunk, growing", "at the beginning", "zero"],
 )
-def test_the_last_usage_counts_and_none_is_invented(
+def test_the_last_usage_is_reported_and_none_is_invented(
     instrumented: Recorded, usage: list[Any], counted: tuple[int, int] | None
 ) -> None:
     read(
@@ -202,16 +202,14 @@ INCOMPLETE = [
 
 
 @pytest.mark.parametrize(("events", "expected"), INCOMPLETE)
-def test_a_stream_in_which_something_is_missing(
-    instrumented: Recorded, events: list[Any], expected: dict[str, Any]
-) -> None:
+def test_a_stream_with_a_missing_field(instrumented: Recorded, events: list[Any], expected: dict[str, Any]) -> None:
     assert len(read(*events)) == len(events)
     assert attributes(instrumented.span()) == expected
     assert instrumented.span().status.status_code is StatusCode.UNSET
 
 
 @pytest.mark.parametrize(("events", "expected"), INCOMPLETE)
-def test_a_stream_in_which_something_is_missing_with_content_on(
+def test_a_stream_with_a_missing_field_and_content_on(
     capturing: Recorded, events: list[Any], expected: dict[str, Any]
 ) -> None:
     assert len(read(*events)) == len(events)
@@ -221,7 +219,7 @@ def test_a_stream_in_which_something_is_missing_with_content_on(
 
 @pytest.mark.parametrize("name", ["id", "model", "choices", "usage"])
 @pytest.mark.parametrize("gone", ["missing", "null"])
-def test_an_answer_in_which_something_is_missing(capturing: Recorded, name: str, gone: str) -> None:
+def test_a_response_with_a_missing_field(capturing: Recorded, name: str, gone: str) -> None:
     body = without(completion(), name) if gone == "missing" else completion(**{name: None})
     with scripted(Answer(body)) as server:
         assert client(server).chat.completions.create(**ASKED).object == "chat.completion"
@@ -237,7 +235,7 @@ def test_an_answer_in_which_something_is_missing(capturing: Recorded, name: str,
 
 
 @pytest.mark.parametrize("missing", ["finish_reason", "message", "index"])
-def test_a_choice_in_which_something_is_missing(capturing: Recorded, missing: str) -> None:
+def test_a_choice_with_a_missing_field(capturing: Recorded, missing: str) -> None:
     (choice,) = completion()["choices"]
     with scripted(Answer(completion(choices=[without(choice, missing)]))) as server:
         client(server).chat.completions.create(**ASKED)
@@ -296,7 +294,7 @@ def transported(pieces: list[bytes]) -> openai.OpenAI:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
 @pytest.mark.parametrize("raw", [False, True], ids=["parsed by the client", "read by the application"])
-def test_characters_that_are_cut_across_packets(capturing: Recorded, size: int, raw: bool) -> None:
+def test_characters_split_across_packets(capturing: Recorded, size: int, raw: bool) -> None:
     events = [chunk(delta(role="assistant", content="héllo ")), chunk(delta(content="🌍 世界", finish_reason="stop"))]
     wire = "".join(map(sent, [*events, "[DONE]"])).encode()
     completions = transported([wire[at : at + size] for at in range(0, len(wire), size)]).chat.completions

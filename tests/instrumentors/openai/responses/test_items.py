@@ -91,7 +91,7 @@ TOOLS: list[Any] = [
 ]
 
 
-def test_what_was_asked(capturing: Recorded) -> None:
+def test_every_input_item(capturing: Recorded) -> None:
     with scripted(Answer(response())) as server:
         client(server).responses.create(model="gpt-4o", instructions="In rhyme.", input=CONVERSATION, tools=TOOLS)
     span = capturing.span()
@@ -191,7 +191,7 @@ SERVER_TOOLS = {
 
 
 @pytest.mark.parametrize(("item", "parts"), SERVER_TOOLS.values(), ids=SERVER_TOOLS)
-def test_what_a_tool_of_the_servers_own_did_is_part_of_the_answer_and_of_what_is_asked_next(
+def test_a_server_tool_call_is_part_of_the_response_and_of_the_next_request(
     capturing: Recorded, item: dict[str, Any], parts: list[dict[str, Any]]
 ) -> None:
     with scripted(Answer(response(item, HELLO))) as server:
@@ -209,7 +209,7 @@ def test_what_a_tool_of_the_servers_own_did_is_part_of_the_answer_and_of_what_is
 
 
 @pytest.mark.parametrize(("item", "parts"), SERVER_TOOLS.values(), ids=SERVER_TOOLS)
-def test_what_a_tool_of_the_servers_own_did_is_part_of_a_streamed_answer(
+def test_a_server_tool_call_is_part_of_a_streamed_response(
     capturing: Recorded, item: dict[str, Any], parts: list[dict[str, Any]]
 ) -> None:
     events = [STREAM[0], event("output_item.done", output_index=0, item=item), CUT]
@@ -218,7 +218,7 @@ def test_what_a_tool_of_the_servers_own_did_is_part_of_a_streamed_answer(
     assert content(capturing.span(), "output.messages") == answered(*parts, finish_reason="error")
 
 
-def test_what_the_client_did_not_expect_in_a_server_tools_call_is_recorded_without_a_warning(
+def test_unknown_values_in_a_server_tool_call_are_recorded_without_a_warning(
     capturing: Recorded,
 ) -> None:
     odd = {**SEARCH, "action": {"type": "search", "query": 5, "by": [None]}}
@@ -239,13 +239,13 @@ def test_tools_from_a_generator_reach_the_server(capturing: Recorded) -> None:
     assert "gen_ai.tool.definitions" not in attributes(capturing.span())
 
 
-def test_no_content_is_built_unless_it_is_wanted(instrumented: Recorded) -> None:
+def test_no_content_is_built_with_content_off(instrumented: Recorded) -> None:
     with scripted(Answer(response(THOUGHT, HELLO))) as server:
         client(server).responses.create(model="gpt-4o", instructions="In rhyme.", input=CONVERSATION, tools=TOOLS)
     assert not {"Hello!", "In rhyme.", "A greeting."} & set(instrumented.span().to_json().split('"'))
 
 
-def test_no_text_of_a_stream_is_kept_unless_it_is_wanted() -> None:
+def test_no_text_of_a_stream_is_kept_with_content_off() -> None:
     for wanted in (False, True):
         fold = responses.ResponseFold(responses.CREATE.default, wanted)
         assert fold.add(Loose(event("output_text.delta", **at(0, delta="Hel"))))
@@ -299,7 +299,7 @@ def mangled(value: Any, chance: random.Random) -> Any:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_nothing_that_a_server_or_a_caller_sends_breaks_the_reading(seed: int) -> None:
+def test_odd_requests_and_responses_are_read_without_an_error(seed: int) -> None:
     chance = random.Random(seed)
     instance = client("http://127.0.0.1:1").responses
     for _ in range(50):
