@@ -1,4 +1,4 @@
-"""Completions of a bare text with the real client over loopback: what the application gets and what is reported."""
+"""Text completions: the result that the application gets, and the telemetry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Embeddings with the real client over loopback: the vectors that the application gets, and what is reported of them."""
+"""Embeddings: the vectors that the application gets, and the telemetry."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MODEL = "text-embedding-3-small"
-# Older clients decode by numpy, and ask for base64 only where there is one.
+# Older clients decode with numpy, and request base64 only where it is installed.
 DECODES = find_spec("numpy") is not None or hasattr(openai, "omit")
 VECTORS = [[0.5, -0.25, 1.0, 0.125, 2.0], [1.0, 2.0, 3.0, 4.0, 5.0]]
 
@@ -147,7 +147,7 @@ def test_vectors_reach_the_application_unchanged(
     ours = call()
     otel_genai.uninstrument()
     assert ours == call()
-    # The client's own wish for base64 is not the caller's.
+    # The client requests base64, not the caller.
     told = {} if encoding_format is None else {"gen_ai.request.encoding_formats": (encoding_format,)}
     assert attributes(recorded.span()) == ANSWERED | told
 
@@ -212,7 +212,7 @@ def test_token_ids_from_a_generator_reach_the_server(instrumented: Recorded) -> 
 
 
 class Vector(list[float]):
-    """A vector that nobody walks through."""
+    """A vector that must not be iterated."""
 
     def __iter__(self) -> Iterator[float]:
         raise AssertionError

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def test_instrument_uninstrument_instrument(recorded: Recorded) -> None:
     before = vars(openai.resources.chat.completions.Completions)["create"]
     with scripted(Answer(completion())) as server:
-        older = client(server)  # made before, and used throughout
+        older = client(server)  # made before instrument() and used throughout
         for _ in range(2):
             otel_genai.instrument(**recorded.providers)
             otel_genai.instrument(**recorded.providers)

@@ -1,4 +1,4 @@
-"""Whose server it is: told by the base URL, by Azure's own client, or by the user; and which model it says it used."""
+"""The provider, from the base URL, from an Azure client or from the user; and the model that the server reports."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""One call of each of the client's surfaces that says all that can be said: every parameter, every field of the answer.
+"""One call of each of the client's surfaces, with every parameter and every field of the answer.
 
-What is reported of these calls is what the documentation shows, so that its tables are made by the code that they describe.
+The tables of docs/telemetry.md are generated from their telemetry.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surface:
-    """One of the client's surfaces, and the example of it."""
+    """One of the client's surfaces, with an example of a call."""
 
     name: str
     endpoint: Endpoint
     asked: dict[str, Any]
     """Keyword arguments of the call."""
     answer: dict[str, Any]
-    """The answer's JSON."""
+    """JSON of the response."""
     events: tuple[dict[str, Any], ...] = ()
-    """The same answer as a stream; empty where there is none."""
+    """The same response as a stream; empty for a surface without streams."""
     streams: dict[str, Any]
-    """The arguments that ask for a stream."""
+    """The arguments that request a stream."""
     through: tuple[str, ...] = ()
-    """Helpers of the client that go through this surface's calls."""
+    """Helpers of the client that make this surface's calls."""
 
 
-_WORDS = [{"role": "user", "content": "Say hello."}]
+_MESSAGES = [{"role": "user", "content": "Say hello."}]
 _SAMPLING = {
     "temperature": 0.5,
     "top_p": 0.9,
@@ -75,7 +75,7 @@ SURFACES = (
         endpoint=chat.CHAT,
         asked={
             "model": "gpt-5",
-            "messages": _WORDS,
+            "messages": _MESSAGES,
             "tools": [{"type": "function", "function": {"name": "weather"}}],
             "max_completion_tokens": 100,
             "response_format": {"type": "json_object"},

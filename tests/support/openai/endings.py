@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,10 @@ from opentelemetry import context as otel_context
 from opentelemetry.trace import StatusCode
 
 from tests.support.openai.clients import BASIC, USER, attributes, client
+from tests.support.openai.scripted_server import Answer, scripted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import openai
 
@@ -69,6 +71,15 @@ def open_stream(server: ScriptedServer) -> openai.Stream[Any]:
 async def span_ended(recorded: Recorded) -> None:
     """Wait for the span; meanwhile the event loop closes the generators that were left."""
     await asyncio.to_thread(recorded.span)
+
+
+@contextmanager
+def stalling_server(events: Sequence[Any]) -> Iterator[ScriptedServer]:
+    """A server that streams these events and then waits until the test is over."""
+    hold = threading.Event()
+    with scripted(Answer(events=[*events, hold])) as server:
+        yield server
+        hold.set()
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import importlib
 import inspect
 import json
 import re
-import sys
 from typing import TYPE_CHECKING, Any
 
 import openai
@@ -17,11 +16,11 @@ from otel_genai.endpoint.rows import CallRow
 from otel_genai.instrumentors.openai.instrumentor import OpenAIInstrumentor
 from tests.support.openai.clients import MADE, USER, client
 from tests.support.openai.scripted_server import HELLO, Answer, completion, scripted
+from tests.support.openai.transport import HTTP
 
 if TYPE_CHECKING:
     import pytest
 
-HTTP: Any = sys.modules[openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0]]
 CALL_ROWS = [row for row in OpenAIInstrumentor.rows if isinstance(row, CallRow)]
 PREFIX = "otel-genai met an error of its own; your application is not affected, but "
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.support.providers import Recorded
 
-# What the oldest supported client does not stream yet.
+# The oldest supported client streams neither.
 IMAGES_STREAM = "stream" in inspect.signature(openai.resources.images.Images.generate).parameters
 TRANSCRIPTS_STREAM = "stream" in inspect.signature(openai.resources.audio.Transcriptions.create).parameters
 SPEECH_HAS_INSTRUCTIONS = "instructions" in inspect.signature(openai.resources.audio.Speech.create).parameters
@@ -26,25 +26,25 @@ SOUND = b"RIFF\x24\x08\x00\xffWAVE"
 
 
 def untyped_client(server: ScriptedServer) -> Any:
-    """Untyped, for the parameters and models of its versions differ."""
+    """A client without types: its versions differ in parameters and models."""
     return client(server)
 
 
 def all_telemetry(recorded: Recorded) -> str:
-    """All that was written anywhere."""
+    """The span and the events as text."""
     return str(recorded.span().to_json()) + str(
         [dict(event.log_record.attributes or {}) for event in recorded.events()]
     )
 
 
 def request_attributes(operation: str, model: str | None = None, **attributes: str) -> dict[str, Any]:
-    """The attributes of every call."""
-    named = {} if model is None else {"gen_ai.request.model": model}
+    """The attributes that every call has."""
+    model_name = {} if model is None else {"gen_ai.request.model": model}
     return {
         "gen_ai.operation.name": operation,
         "gen_ai.provider.name": "openai",
         "server.address": "127.0.0.1",
-        **named,
+        **model_name,
         **{f"gen_ai.{name.replace('_', '.')}": value for name, value in attributes.items()},
     }
 
@@ -138,7 +138,7 @@ CALLS: dict[str, tuple[Callable[[Any], Any], str, Answer, dict[str, Any]]] = {
 
 
 def surface(name: str, *more: Any) -> Any:
-    """Values for a test of one surface. Later clients warn of two of them."""
+    """Parameters for a test of one surface. Later clients have deprecated two surfaces."""
     deprecated = pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")
     return pytest.param(name, *more, marks=[deprecated] if name in {"create_variation", "translations"} else [])
 

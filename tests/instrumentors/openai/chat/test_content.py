@@ -85,7 +85,7 @@ def test_the_four_modes_of_content(
 
 
 def plain(value: Any) -> Any:
-    """A structured attribute as lists and dicts, however the SDK keeps it."""
+    """A structured attribute as lists and dicts, in whichever types the SDK keeps it."""
     if isinstance(value, dict):
         return {name: plain(item) for name, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -25,8 +25,8 @@ def with_events(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 @pytest.fixture(autouse=True)
 def _nothing_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """OpenTelemetry logs a context that is detached elsewhere than it was attached."""
+    """OpenTelemetry logs a context that is detached in another context than it was attached in."""
     yield
-    # The client itself has asyncio log generators that are left half-read, instrumented or not.
+    # asyncio logs generators of the client that are left half-read, instrumented or not.
     records = [*caplog.get_records("call"), *caplog.records]
     assert [record for record in records if record.name.startswith(("opentelemetry", "otel_genai"))] == []

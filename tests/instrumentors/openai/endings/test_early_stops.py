@@ -1,4 +1,4 @@
-"""Streams that the application ends, sync and async: one span, assert_one_operation once, without an error."""
+"""Streams that the application ends, sync and async: one span, ended once, without an error."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_an_early_stop_by_the_application_is_no_error(
         stream.close()
         del stream
         gc.collect()
-    assert len(with_events.spans(1)) == 1, "it assert_one_operation once"
+    assert len(with_events.spans(1)) == 1, "the span ended once"
 
 
 def test_break_out_of_a_stream_without_a_reference(with_events: Recorded) -> None:
@@ -157,7 +157,7 @@ async def test_an_early_stop_of_an_async_stream_is_no_error(
             assert_one_operation(with_events, expected)
             await stream.close()
             del stream
-    assert len(with_events.spans(1)) == 1, "it assert_one_operation once"
+    assert len(with_events.spans(1)) == 1, "the span ended once"
 
 
 async def test_break_out_of_an_async_stream_without_a_reference(with_events: Recorded) -> None:

@@ -1,16 +1,15 @@
-"""Calls and streams that fail, sync and async: one span, assert_one_operation once, with the error."""
+"""Calls and streams that fail, sync and async: one span, ended once, with the error."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
 
-from tests.support.openai.clients import BASIC, COMPLETED, async_client, client
+from tests.support.openai.clients import BASIC, BROKEN, COMPLETED, STALLED, async_client, client, error_type
 from tests.support.openai.endings import (
     CALL,
     CUT_SHORT,
@@ -29,13 +28,8 @@ if TYPE_CHECKING:
 
 
 OVERLOADED = {"error": {"message": "secret prompt overloaded", "type": "server_error", "code": "overloaded"}}
-HTTP: Any = sys.modules[openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0]]
-# Since 3.0 the client turns what its HTTP client raises in mid-stream into errors of its own.
-OWN_ERRORS = int(openai.__version__.partition(".")[0]) >= 3
-BROKEN: type[Exception] = openai.APIConnectionError if OWN_ERRORS else HTTP.RemoteProtocolError
-STALLED: type[Exception] = openai.APITimeoutError if OWN_ERRORS else HTTP.ReadTimeout
 BROKEN_IN_MID_STREAM = [
-    ([*HELLO[:2], CUT], BROKEN, f"{BROKEN.__module__}.{BROKEN.__name__}", BROKEN.__name__),
+    ([*HELLO[:2], CUT], BROKEN, error_type(BROKEN), BROKEN.__name__),
     ([*HELLO[:2], OVERLOADED], openai.APIError, "openai.APIError", "APIError overloaded"),
     ([*HELLO[:2], '{"id": "chatcmpl-1", "cho'], ValueError, "json.decoder.JSONDecodeError", "JSONDecodeError"),
 ]
@@ -74,7 +68,7 @@ def test_a_stream_that_stalls_until_the_client_times_out(with_events: Recorded) 
         with pytest.raises(STALLED):
             list(stream)
         hold.set()
-    assert_one_operation(with_events, CUT_SHORT, f"{STALLED.__module__}.{STALLED.__name__}", STALLED.__name__)
+    assert_one_operation(with_events, CUT_SHORT, error_type(STALLED), STALLED.__name__)
 
 
 @pytest.mark.parametrize("asked", [CALL, STREAMED_CALL], ids=["whole", "stream"])

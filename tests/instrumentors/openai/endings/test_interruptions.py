@@ -1,11 +1,11 @@
-"""Calls that are cancelled or interrupted: one span, assert_one_operation once, and the context as it was before."""
+"""Calls that are cancelled or interrupted: one span, ended once, and the context as it was before."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,17 +20,15 @@ from tests.support.openai.endings import (
     assert_one_operation,
     open_stream,
     span_ended,
+    stalling_server,
     unanswering_server,
     unchanged,
 )
 from tests.support.openai.scripted_server import HELLO, Answer, scripted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import openai
 
-    from tests.support.openai.scripted_server import ScriptedServer
     from tests.support.providers import Recorded
 
 
@@ -45,15 +43,6 @@ async def test_a_task_cancelled_before_the_response_headers(with_events: Recorde
     assert_one_operation(with_events, REFUSED, CANCELLED, "CancelledError")
 
 
-@contextmanager
-def stalling_server() -> Iterator[ScriptedServer]:
-    """A server that says two chunks and then waits until the test is over."""
-    hold = threading.Event()
-    with scripted(Answer(events=[*HELLO[:2], hold])) as server:
-        yield server
-        hold.set()
-
-
 async def test_a_task_cancelled_while_it_waits_for_a_chunk(with_events: Recorded) -> None:
     waiting = asyncio.Event()
 
@@ -63,10 +52,10 @@ async def test_a_task_cancelled_while_it_waits_for_a_chunk(with_events: Recorded
         waiting.set()
         await anext(stream)
 
-    with stalling_server() as server, unchanged():
+    with stalling_server(HELLO[:2]) as server, unchanged():
         async with async_client(server) as asynchronous:
             task = asyncio.create_task(consume(asynchronous))
-            await waiting.wait()  # and then the task goes on to wait for its third chunk: it did not yield in between
+            await waiting.wait()  # set without a yield before the wait for the third chunk
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
@@ -86,7 +75,7 @@ async def test_a_task_cancelled_between_two_chunks_is_an_early_stop(with_events:
                 waiting.set()
                 await asyncio.Event().wait()
 
-    with stalling_server() as server, unchanged():
+    with stalling_server(HELLO[:2]) as server, unchanged():
         async with async_client(server) as asynchronous:
             task = asyncio.create_task(consume(asynchronous))
             await waiting.wait()
@@ -98,7 +87,7 @@ async def test_a_task_cancelled_between_two_chunks_is_an_early_stop(with_events:
             assert_one_operation(with_events, CUT_SHORT)
 
 
-@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals to a thread are POSIX's")
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals to a thread are POSIX only")
 def test_ctrl_c_while_the_client_waits_for_a_response(with_events: Recorded) -> None:
     with unanswering_server() as (url, accept_request), unchanged():
 

@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.usefixtures("_lenient"), pytest.mark.filterwarnings("i
 
 
 def test_the_rows_that_are_tested_are_the_table() -> None:
-    # What an older client does not have at all is another test's business.
+    # Another test is about methods that an older client lacks.
     missing = [row for row in CALL_ROWS if row not in ROWS and not row.optional]
     assert [row_name(row) for row in missing if row.module in sys.modules] == []
     assert len(STREAMING_ROWS) >= 4

@@ -48,7 +48,7 @@ def test_a_raw_response_stays_raw_and_is_read(instrumented: Recorded, name: str)
     call, _, answer, expected = CALLS[name]
 
     class Raw:
-        """The client, with every resource's raw twin in the resource's place."""
+        """The client with every resource replaced by its raw variant."""
 
         def __init__(self, resource: Any) -> None:
             self._resource = resource

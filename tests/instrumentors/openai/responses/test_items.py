@@ -1,4 +1,4 @@
-"""Content of the Responses API: what was asked, item by item; and that nothing which a server or a caller may send breaks the reading."""
+"""Content of the Responses API, item by item; odd items are read without an error."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ CONVERSATION: list[Any] = [
     {"role": "assistant", "content": [{"type": "refusal", "refusal": "No more."}]},
     {"role": "user", "content": "Why?"},
 ]  # fmt: skip
-ASKED = [
+INPUT = [
     said("developer", "Be brief."),
     said(
         "user",
@@ -95,7 +95,7 @@ def test_every_input_item(capturing: Recorded) -> None:
     with scripted(Answer(response())) as server:
         client(server).responses.create(model="gpt-4o", instructions="In rhyme.", input=CONVERSATION, tools=TOOLS)
     span = capturing.span()
-    assert content(span, "input.messages") == ASKED
+    assert content(span, "input.messages") == INPUT
     assert content(span, "system_instructions") == [text("In rhyme.")]
     assert content(span, "tool.definitions") == [
         {"type": "function", "name": "weather"},
@@ -111,7 +111,7 @@ def test_a_string_is_one_message_of_the_user(capturing: Recorded) -> None:
     assert asked == [{"role": "user", "parts": [text("Say hello.")]}]
 
 
-# ── tools that the server runs by itself ───────────────────────────────────────────────────────────────────────────────
+# ── tools that the server runs ───────────────────────────────────────────────────────────────────────────────
 
 
 def asked_of_a_tool(tool: str, item_id: str, name: str | None = None, /, **call: Any) -> dict[str, Any]:
@@ -131,7 +131,7 @@ FOUND = {"file_id": "file-1", "filename": "fjords.txt", "score": 0.9, "text": "F
 PRINTED = {"type": "logs", "logs": "42"}
 DRY: Any = {"type": "http_error", "code": 503, "message": "dry"}
 if not hasattr(TYPES.response_output_item, "McpToolCallError"):
-    DRY = "dry"  # which is how the client knew it once, and it warns of what it does not know when that is sent back
+    DRY = "dry"  # an older client's name; it warns of an unknown value that is sent back
 SERVER_TOOLS = {
     "web search": (SEARCH, [SEARCHED]),
     "file search": (
@@ -229,7 +229,7 @@ def test_unknown_values_in_a_server_tool_call_are_recorded_without_a_warning(
     assert message["parts"] == [{**SEARCHED, "server_tool_call": told}]
 
 
-# ── content that is not wanted, or not ours to take ────────────────────────────────────────────────────────────────────
+# ── content that is off, and iterators ────────────────────────────────────────────────────────────────────
 
 
 def test_tools_from_a_generator_reach_the_server(capturing: Recorded) -> None:
@@ -289,13 +289,13 @@ PARAMETERS: dict[str, Any] = {
 }
 
 
-def mangled(value: Any, chance: random.Random) -> Any:
-    """The value with some of it replaced by what nobody expects there."""
+def with_odd_values(value: Any, chance: random.Random) -> Any:
+    """The value with parts of it replaced by odd values."""
     if chance.random() < 0.1:
         return chance.choice(ODD)
     if isinstance(value, dict):
-        return Loose({name: mangled(item, chance) for name, item in value.items() if chance.random() > 0.05})
-    return [mangled(item, chance) for item in value] if isinstance(value, list) else value
+        return Loose({name: with_odd_values(item, chance) for name, item in value.items() if chance.random() > 0.05})
+    return [with_odd_values(item, chance) for item in value] if isinstance(value, list) else value
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -303,15 +303,15 @@ def test_odd_requests_and_responses_are_read_without_an_error(seed: int) -> None
     chance = random.Random(seed)
     instance = client("http://127.0.0.1:1").responses
     for _ in range(50):
-        odd = mangled(response(THOUGHT, HELLO, CALL), chance)
+        odd = with_odd_values(response(THOUGHT, HELLO, CALL), chance)
         for read in (responses.created_response, responses.fetched_response, responses.compacted_response):
             read(odd, content=True)
         for endpoint in (responses.CREATE, responses.FETCH):
             fold = endpoint.fold(Request(operation=endpoint.default.operation, provider="x"), True)
             for start in STARTS:
-                assert fold.add(mangled(start, chance)) in {True, False}
+                assert fold.add(with_odd_values(start, chance)) in {True, False}
             fold.response()
-        kwargs = {name: mangled(value, chance) for name, value in PARAMETERS.items()}
+        kwargs = {name: with_odd_values(value, chance) for name, value in PARAMETERS.items()}
         arguments = Arguments(instance, (), kwargs)
         for endpoint in (responses.CREATE, responses.FETCH):
             endpoint.request(arguments)

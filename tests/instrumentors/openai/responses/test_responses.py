@@ -1,4 +1,4 @@
-"""The Responses API with the real client over loopback: what is reported of a response that is created, fetched or compacted."""
+"""The Responses API: the telemetry of a response that is created, fetched or compacted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.support.openai.scripted_responses import (
     THOUGHT,
     USAGE,
     response,
-    under_way,
+    unfinished,
 )
 from tests.support.openai.scripted_server import Answer, scripted
 from tests.support.providers import attribute
@@ -307,7 +307,7 @@ def test_a_fetch_has_the_status_and_the_answer_but_no_tokens(capturing: Recorded
 
 
 async def test_an_async_fetch_of_a_queued_response(capturing: Recorded) -> None:
-    with scripted(Answer(under_way("queued"))) as server:
+    with scripted(Answer(unfinished("queued"))) as server:
         async with async_client(server) as asynchronous:
             await asynchronous.responses.retrieve("resp_1")
     expected = FETCHED | {"gen_ai.response.status": "queued"}

@@ -1,4 +1,4 @@
-"""Streams of the Responses API with the real client over loopback: read to the end, left early, cut, failed, and the client's helper."""
+"""Streams of the Responses API: read to the end, left early, cut, failed; and the client's helper."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.openai.scripted_responses import (
     at,
     event,
     response,
-    under_way,
+    unfinished,
 )
 from tests.support.openai.scripted_server import CUT, Answer, scripted
 from tests.support.providers import attribute
@@ -40,7 +40,7 @@ pytest.importorskip("openai.resources.responses", reason=NO_RESPONSES)
 
 
 def read(events: Sequence[Any]) -> None:
-    """Have a stream of these events read to its end."""
+    """Read a stream of these events to its end."""
     with scripted(Answer(events=events)) as server:
         list(client(server).responses.create(model="gpt-4o", input="Hi", stream=True))
 
@@ -240,7 +240,7 @@ def test_a_response_without_output_has_no_message(capturing: Recorded) -> None:
 
 def test_a_background_response_whose_stream_is_left_while_queued(instrumented: Recorded) -> None:
     hold = threading.Event()
-    with scripted(Answer(events=[event("queued", response=under_way("queued")), hold])) as server:
+    with scripted(Answer(events=[event("queued", response=unfinished("queued")), hold])) as server:
         with client(server).responses.create(model="gpt-4o", input="Hi", stream=True, background=True) as stream:
             next(stream)
         hold.set()
