@@ -11,6 +11,7 @@ from opentelemetry.trace import StatusCode
 import otel_genai
 from tests.support.openai.clients import ANSWERED, BASIC, STREAMED, USER, async_client, attributes, client
 from tests.support.openai.scripted_server import HELLO, Answer, chunk, completion, delta, scripted
+from tests.support.openai.transport import client_of_pieces
 from tests.support.providers import Recorded, attribute
 
 CALL: dict[str, Any] = {"model": "gpt-4o", "messages": USER}
@@ -289,6 +290,6 @@ def test_characters_split_across_packets(capturing: Recorded, size: int, raw: bo
         with completions.with_streaming_response.create(**STREAMED_CALL) as response:
             assert "".join(response.iter_text()) == wire.decode()
     else:
-        pieces = [chunk.choices[0].delta.content for chunk in completions.create(**STREAMED_CALL)]
-        assert pieces == ["héllo ", "🌍 世界"]
+        texts = [chunk.choices[0].delta.content for chunk in completions.create(**STREAMED_CALL)]
+        assert texts == ["héllo ", "🌍 世界"]
     assert output(capturing) == [output_message(text("héllo 🌍 世界"))]
