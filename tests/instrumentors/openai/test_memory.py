@@ -72,7 +72,7 @@ def alive(*kinds: type, besides: list[Any] | None = None) -> list[Any]:
 # ── an open call ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.usefixtures("instrumented_forgetfully")
+@pytest.mark.usefixtures("instrumented_without_spans")
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux's /proc")
 def test_a_stream_of_twenty_thousand_chunks_grows_by_two_times_per_chunk() -> None:
     others = alive(ChatCompletionChunk)
@@ -94,7 +94,7 @@ def test_a_stream_of_twenty_thousand_chunks_grows_by_two_times_per_chunk() -> No
     stream.close()
 
 
-@pytest.mark.usefixtures("instrumented_forgetfully")
+@pytest.mark.usefixtures("instrumented_without_spans")
 def test_a_stream_of_many_chunks_with_content_off_keeps_no_text() -> None:
     stream = client_of_events(*[chunk(delta(content="word " * 200))] * 10, times=50).chat.completions.create(
         **STREAMING
@@ -165,7 +165,7 @@ def test_five_thousand_calls_of_every_kind_leave_no_objects(providers: dict[str,
     assert alive(Call, Operation, besides=others) == []
 
 
-@pytest.mark.usefixtures("instrumented_forgetfully")
+@pytest.mark.usefixtures("instrumented_without_spans")
 def test_a_thousand_calls_of_the_real_client_leave_no_objects() -> None:
     kinds = (Call, Operation, ChatCompletion, ChatCompletionChunk)
     others = alive(*kinds)
@@ -205,7 +205,7 @@ def test_an_ended_stream_that_is_kept_holds_no_object_of_the_application(capturi
     assert [reference() for reference in held] == [None] * len(held)
 
 
-@pytest.mark.usefixtures("instrumented_forgetfully")
+@pytest.mark.usefixtures("instrumented_without_spans")
 def test_an_error_is_not_kept() -> None:
     others = alive(Call, Operation)
     refusing = client("http://127.0.0.1:9/v1")
