@@ -256,9 +256,9 @@ def content_made(surface: Surface, config: Config, *, sampled: bool) -> int:
         return call.return_value(answer())
 
     def work() -> None:
-        call(surface.asked, lambda: received(surface.answer))
+        call(surface.arguments, lambda: received(surface.answer))
         if surface.events:
-            list(call({**surface.asked, **surface.streams}, lambda: map(received, surface.events)))
+            list(call({**surface.arguments, **surface.streams}, lambda: map(received, surface.events)))
 
     made = counted(work).records
     assert made[operation.Operation] == (2 if surface.events else 1)

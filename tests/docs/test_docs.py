@@ -55,7 +55,7 @@ def test_every_table_is_on_a_page() -> None:
     assert placed == TABLES.keys()
 
 
-# ── completeness ────────────────────────────────────────────────────────────────────────────────────────────────
+# ── completeness ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_every_setting_is_documented() -> None:
@@ -94,7 +94,7 @@ def test_every_endpoint_has_its_example() -> None:
     assert all(endpoint in instrumented for endpoint in examples)
 
 
-# ── references ─────────────────────────────────────────────────────────────────────────────────────────
+# ── references ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @cache

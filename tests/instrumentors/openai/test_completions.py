@@ -119,8 +119,8 @@ def test_every_parameter(instrumented: Recorded) -> None:
             extra_body={"top_k": 40, "max_tokens": 50},
         )
         assert server.received[0].body["max_tokens"] == 50
-    asked = {name: value for name, value in attributes(instrumented.span()).items() if ".request." in name}
-    assert asked == {
+    parameters = {name: value for name, value in attributes(instrumented.span()).items() if ".request." in name}
+    assert parameters == {
         "gen_ai.request.model": MODEL,
         "gen_ai.request.choice.count": 2,
         "gen_ai.request.max_tokens": 50,

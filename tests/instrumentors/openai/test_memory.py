@@ -69,7 +69,7 @@ def alive(*kinds: type, besides: list[Any] | None = None) -> list[Any]:
     return [found for found in gc.get_objects() if type(found) in kinds and id(found) not in known]
 
 
-# ── an open call ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── an open call ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.usefixtures("instrumented_without_spans")
@@ -88,7 +88,7 @@ def test_a_stream_of_twenty_thousand_chunks_grows_by_two_times_per_chunk() -> No
     assert resident() - before <= 2 * MIB
     call: Call = stream._self_call
     times = (call._chunks, call._waits)
-    assert [len(kept) * kept.itemsize for kept in times] == [8 * 22_000, 4 * 22_000]
+    assert [len(array) * array.itemsize for array in times] == [8 * 22_000, 4 * 22_000]
     assert sum(map(sys.getsizeof, times)) <= 16 * 22_000
     assert len(alive(ChatCompletionChunk, besides=others)) <= 2, "the first and the latest"
     stream.close()
@@ -102,8 +102,8 @@ def test_a_stream_of_many_chunks_with_content_off_keeps_no_text() -> None:
     for _ in range(500):
         next(stream)
     fold = stream._self_call._fold
-    kept = sum(len(piece) for piece in reachable_strings(fold.__dict__))
-    assert kept <= 2 * 1_000 + 1_000, "two chunks at the most"
+    size = sum(len(piece) for piece in reachable_strings(fold.__dict__))
+    assert size <= 2 * 1_000 + 1_000, "two chunks at the most"
     stream.close()
 
 
@@ -121,7 +121,7 @@ def reachable_strings(root: Any) -> Iterable[str]:
         yield from reachable_strings(root.__dict__)
 
 
-# ── an ended call ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── an ended call ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_five_thousand_calls_of_every_kind_leave_no_objects(providers: dict[str, Any]) -> None:

@@ -52,7 +52,7 @@ def client_with_transport(work: Callable[[Any], object], server: ScriptedServer)
 def parents(spans: list[ReadableSpan]) -> dict[str, str | None]:
     """Span name → name of its parent."""
     names = {span.context.span_id: span.name for span in spans}
-    assert len(names) == len(set(names.values())), "names tell the spans apart"
+    assert len(names) == len(set(names.values())), "every span has a name of its own"
     return {span.name: None if span.parent is None else names[span.parent.span_id] for span in spans}
 
 

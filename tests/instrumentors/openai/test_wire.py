@@ -178,7 +178,7 @@ def test_usage_without_counts_is_no_usage(instrumented: Recorded) -> None:
     assert attributes(instrumented.span()) == WITHOUT_USAGE
 
 
-# ── missing fields ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── missing fields ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def without(record: dict[str, Any], *names: str) -> dict[str, Any]:
@@ -219,9 +219,9 @@ def test_a_stream_with_a_missing_field_and_content_on(
 
 
 @pytest.mark.parametrize("name", ["id", "model", "choices", "usage"])
-@pytest.mark.parametrize("gone", ["missing", "null"])
-def test_a_response_with_a_missing_field(capturing: Recorded, name: str, gone: str) -> None:
-    body = without(completion(), name) if gone == "missing" else completion(**{name: None})
+@pytest.mark.parametrize("absence", ["missing", "null"])
+def test_a_response_with_a_missing_field(capturing: Recorded, name: str, absence: str) -> None:
+    body = without(completion(), name) if absence == "missing" else completion(**{name: None})
     with scripted(Answer(body)) as server:
         assert client(server).chat.completions.create(**CALL).object == "chat.completion"
     found = set(attributes(capturing.span()))

@@ -22,7 +22,7 @@ class Surface:
 
     name: str
     endpoint: Endpoint
-    asked: dict[str, Any]
+    arguments: dict[str, Any]
     """Keyword arguments of the call."""
     answer: dict[str, Any]
     """JSON of the response."""
@@ -73,7 +73,7 @@ SURFACES = (
     Surface(
         name="Chat",
         endpoint=chat.CHAT,
-        asked={
+        arguments={
             "model": "gpt-5",
             "messages": _MESSAGES,
             "tools": [{"type": "function", "function": {"name": "weather"}}],
@@ -95,7 +95,7 @@ SURFACES = (
     Surface(
         name="Responses",
         endpoint=responses.CREATE,
-        asked={
+        arguments={
             "model": "gpt-5",
             "input": "Say hello.",
             "instructions": "Be brief.",
@@ -121,7 +121,7 @@ SURFACES = (
     Surface(
         name="Fetch",
         endpoint=responses.FETCH,
-        asked={"response_id": "resp_1"},
+        arguments={"response_id": "resp_1"},
         answer=_FETCHABLE,
         events=(*OPENING, event("completed", response=_FETCHABLE)),
         streams={"stream": True, "starting_after": 1},
@@ -130,7 +130,7 @@ SURFACES = (
     Surface(
         name="Compact",
         endpoint=responses.COMPACT,
-        asked={
+        arguments={
             "model": "gpt-5",
             "input": "Say hello.",
             "instructions": "Be brief.",
@@ -143,7 +143,7 @@ SURFACES = (
     Surface(
         name="Completions",
         endpoint=completions.COMPLETION,
-        asked={"model": "gpt-3.5-turbo-instruct", "prompt": "Say hello.", "max_tokens": 100, **_DECODING},
+        arguments={"model": "gpt-3.5-turbo-instruct", "prompt": "Say hello.", "max_tokens": 100, **_DECODING},
         answer=completion(choices=[{"index": 0, "text": "Hello!", "finish_reason": "stop"}], usage=_CHAT_USAGE),
         events=(
             chunk({"index": 0, "text": "Hel", "finish_reason": None}),
@@ -154,7 +154,7 @@ SURFACES = (
     Surface(
         name="Embeddings",
         endpoint=embeddings.EMBEDDING,
-        asked={
+        arguments={
             "model": "text-embedding-3-small",
             "input": "hello",
             "encoding_format": "float",
@@ -170,7 +170,7 @@ SURFACES = (
     Surface(
         name="Images",
         endpoint=images.IMAGE,
-        asked={"model": "gpt-image-1", "prompt": "A fjord.", "n": 2},
+        arguments={"model": "gpt-image-1", "prompt": "A fjord.", "n": 2},
         answer={"data": [{"url": "https://example.com/1.png"}], "usage": _IMAGE_USAGE},
         events=(
             {"type": "image_generation.partial_image", "b64_json": "iVBO"},
@@ -181,7 +181,7 @@ SURFACES = (
     Surface(
         name="Speech",
         endpoint=audio.SPEECH,
-        asked={"model": "gpt-4o-mini-tts", "input": "Hello!", "instructions": "Softly.", "voice": "alloy"},
+        arguments={"model": "gpt-4o-mini-tts", "input": "Hello!", "instructions": "Softly.", "voice": "alloy"},
         answer={},
         events=(
             {"type": "speech.audio.delta", "audio": "UklG"},
@@ -192,7 +192,7 @@ SURFACES = (
     Surface(
         name="Transcripts",
         endpoint=audio.TRANSCRIPT,
-        asked={"model": "gpt-4o-transcribe", "file": b"RIFF", "prompt": "A greeting.", "temperature": 0.5},
+        arguments={"model": "gpt-4o-transcribe", "file": b"RIFF", "prompt": "A greeting.", "temperature": 0.5},
         answer={"text": "Hello!", "usage": _TRANSCRIPT_USAGE},
         events=(
             {"type": "transcript.text.delta", "delta": "Hello!"},
@@ -203,7 +203,7 @@ SURFACES = (
     Surface(
         name="Moderations",
         endpoint=moderations.MODERATION,
-        asked={"model": "omni-moderation-latest", "input": "Say hello."},
+        arguments={"model": "omni-moderation-latest", "input": "Say hello."},
         answer={"id": "modr-1", "model": "omni-moderation-latest", "results": []},
         streams={},
     ),

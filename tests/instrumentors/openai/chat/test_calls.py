@@ -75,7 +75,7 @@ def test_the_metrics_of_a_call(instrumented: Recorded) -> None:
 def test_every_parameter(instrumented: Recorded) -> None:
     with scripted(Answer(completion())) as server:
         create = client(server).chat.completions.create
-        asked_for = arguments(
+        call_arguments = arguments(
             create,
             model="gpt-4o",
             messages=USER,
@@ -92,13 +92,13 @@ def test_every_parameter(instrumented: Recorded) -> None:
             response_format={"type": "json_object"},
             extra_body={"top_k": 40},
         )
-        create(**asked_for)
-    asked = {
+        create(**call_arguments)
+    parameters = {
         name: value
         for name, value in attributes(instrumented.span()).items()
         if "request" in name or "output.type" in name
     }
-    assert asked == {
+    assert parameters == {
         "gen_ai.request.model": "gpt-4o",
         "gen_ai.request.max_tokens": 100,
         "gen_ai.request.temperature": 0.0,
@@ -149,9 +149,9 @@ def test_an_error_of_the_server(
 
 def test_a_server_that_is_not_there(instrumented: Recorded) -> None:
     with scripted(Answer()) as server:
-        gone = client(server)
+        stopped = client(server)
     with pytest.raises(openai.APIConnectionError):
-        gone.chat.completions.create(model="gpt-4o", messages=USER)
+        stopped.chat.completions.create(model="gpt-4o", messages=USER)
     assert attributes(instrumented.span()) == BASIC | {"error.type": "openai.APIConnectionError"}
 
 

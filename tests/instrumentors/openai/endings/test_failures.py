@@ -71,11 +71,11 @@ def test_a_stream_that_stalls_until_the_client_times_out(with_events: Recorded) 
     assert_one_operation(with_events, CUT_SHORT, error_type(STALLED), STALLED.__name__)
 
 
-@pytest.mark.parametrize("asked", [CALL, STREAMED_CALL], ids=["whole", "stream"])
-def test_a_call_that_times_out(with_events: Recorded, asked: dict[str, Any]) -> None:
+@pytest.mark.parametrize("arguments", [CALL, STREAMED_CALL], ids=["whole", "stream"])
+def test_a_call_that_times_out(with_events: Recorded, arguments: dict[str, Any]) -> None:
     with unanswering_server() as (url, _), unchanged(), pytest.raises(openai.APITimeoutError):
-        client(url, timeout=0.1).chat.completions.create(**asked)
-    expected = REFUSED if "stream" in asked else BASIC
+        client(url, timeout=0.1).chat.completions.create(**arguments)
+    expected = REFUSED if "stream" in arguments else BASIC
     assert_one_operation(with_events, expected, "openai.APITimeoutError", "APITimeoutError")
 
 

@@ -65,11 +65,11 @@ async def test_a_task_cancelled_while_it_waits_for_a_chunk(with_events: Recorded
 @pytest.mark.parametrize("keep", [True, False])
 async def test_a_task_cancelled_between_two_chunks_is_an_early_stop(with_events: Recorded, keep: bool) -> None:
     waiting = asyncio.Event()
-    kept: list[Any] = []
+    references: list[Any] = []
 
     async def consume(asynchronous: openai.AsyncOpenAI) -> None:
         stream = await asynchronous.chat.completions.create(**STREAMED_CALL)
-        kept.extend([stream] if keep else [])
+        references.extend([stream] if keep else [])
         async for _ in stream:
             with unchanged():
                 waiting.set()

@@ -107,19 +107,19 @@ def test_every_input_item(capturing: Recorded) -> None:
 def test_a_string_is_one_message_of_the_user(capturing: Recorded) -> None:
     with scripted(Answer(response())) as server:
         client(server).responses.create(model="gpt-4o", input="Say hello.")
-    asked = content(capturing.span(), "input.messages")
-    assert asked == [{"role": "user", "parts": [text("Say hello.")]}]
+    messages = content(capturing.span(), "input.messages")
+    assert messages == [{"role": "user", "parts": [text("Say hello.")]}]
 
 
-# ── tools that the server runs ───────────────────────────────────────────────────────────────────────────────
+# ── tools that the server runs ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def asked_of_a_tool(tool: str, item_id: str, name: str | None = None, /, **call: Any) -> dict[str, Any]:
-    told = {"type": tool, **call}
-    return {"type": "server_tool_call", "id": item_id, "name": name or tool, "server_tool_call": told}
+def tool_call_part(tool: str, item_id: str, name: str | None = None, /, **call: Any) -> dict[str, Any]:
+    tool_call = {"type": tool, **call}
+    return {"type": "server_tool_call", "id": item_id, "name": name or tool, "server_tool_call": tool_call}
 
 
-def answered_by_a_tool(tool: str, item_id: str, /, **answer: Any) -> dict[str, Any]:
+def tool_response_part(tool: str, item_id: str, /, **answer: Any) -> dict[str, Any]:
     return {
         "type": "server_tool_call_response",
         "id": item_id,
@@ -137,13 +137,13 @@ SERVER_TOOLS = {
     "file search": (
         {"id": "fs_1", "type": "file_search_call", "status": "completed", "queries": ["fjord"], "results": [FOUND]},
         [
-            asked_of_a_tool("file_search", "fs_1", queries=["fjord"]),
-            answered_by_a_tool("file_search", "fs_1", results=[FOUND]),
+            tool_call_part("file_search", "fs_1", queries=["fjord"]),
+            tool_response_part("file_search", "fs_1", results=[FOUND]),
         ],
     ),
-    "file search whose results were not asked for": (
+    "file search without results": (
         {"id": "fs_1", "type": "file_search_call", "status": "completed", "queries": ["fjord"], "results": None},
-        [asked_of_a_tool("file_search", "fs_1", queries=["fjord"])],
+        [tool_call_part("file_search", "fs_1", queries=["fjord"])],
     ),
     "code interpreter": (
         {
@@ -155,8 +155,8 @@ SERVER_TOOLS = {
             "outputs": [PRINTED],
         },
         [
-            asked_of_a_tool("code_interpreter", "ci_1", code="print(42)", container_id="cntr_1"),
-            answered_by_a_tool("code_interpreter", "ci_1", outputs=[PRINTED]),
+            tool_call_part("code_interpreter", "ci_1", code="print(42)", container_id="cntr_1"),
+            tool_response_part("code_interpreter", "ci_1", outputs=[PRINTED]),
         ],
     ),
     "MCP": (
@@ -169,22 +169,22 @@ SERVER_TOOLS = {
             "output": "1308 m",
         },
         [
-            asked_of_a_tool(
+            tool_call_part(
                 "mcp", "mcp_1", "depth", server_label="fjords", name="depth", arguments='{"of": "Sognefjord"}'
             ),
-            answered_by_a_tool("mcp", "mcp_1", output="1308 m"),
+            tool_response_part("mcp", "mcp_1", output="1308 m"),
         ],
     ),
     "MCP that failed": (
         {"id": "mcp_1", "type": "mcp_call", "server_label": "fjords", "name": "depth", "arguments": "", "error": DRY},
         [
-            asked_of_a_tool("mcp", "mcp_1", "depth", server_label="fjords", name="depth", arguments=""),
-            answered_by_a_tool("mcp", "mcp_1", error=DRY),
+            tool_call_part("mcp", "mcp_1", "depth", server_label="fjords", name="depth", arguments=""),
+            tool_response_part("mcp", "mcp_1", error=DRY),
         ],
     ),
     "image generation, without its picture": (
         {"id": "ig_1", "type": "image_generation_call", "status": "completed", "result": "iVBORw0KGgo="},
-        [asked_of_a_tool("image_generation", "ig_1")],
+        [tool_call_part("image_generation", "ig_1")],
     ),
     "compaction": (COMPACTION, [{"type": "compaction", "id": "cmp_1"}]),
 }
@@ -225,11 +225,11 @@ def test_unknown_values_in_a_server_tool_call_are_recorded_without_a_warning(
     with scripted(Answer(response(odd))) as server:
         client(server).responses.create(model="gpt-4o", input="Hi")
     (message,) = content(capturing.span(), "output.messages")
-    told = {"type": "web_search", "action": {"type": "search", "query": 5, "by": [None]}}
-    assert message["parts"] == [{**SEARCHED, "server_tool_call": told}]
+    tool_call = {"type": "web_search", "action": {"type": "search", "query": 5, "by": [None]}}
+    assert message["parts"] == [{**SEARCHED, "server_tool_call": tool_call}]
 
 
-# ── content that is off, and iterators ────────────────────────────────────────────────────────────────────
+# ── content that is off, and iterators ─────────────────────────────────────────────────────────────────────────────────
 
 
 def test_tools_from_a_generator_reach_the_server(capturing: Recorded) -> None:
