@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from importlib.util import find_spec
 from inspect import cleandoc
@@ -112,16 +113,23 @@ def _statement(found: ast.FunctionDef | ast.Assign) -> str:
 
 
 def _class(source: str, found: ast.ClassDef) -> Iterator[str]:
+    members = {node.name: node for node in found.body if isinstance(node, ast.FunctionDef)}
+    constructor = members.get("__init__")
     yield from ("", f"### `{found.name}`", "", docstring(source, found.name))
-    methods = [
-        node
-        for node in found.body
-        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and not _is_property(node)
+    if constructor is not None and not re.search(r"\b_[A-Z]", ast.unparse(constructor.args)):  # not made by callers
+        yield from ("", f"`{found.name}({_parameters(constructor)})`: {_line(ast.get_docstring(constructor) or '')}")
+    rows = [
+        (f"`{name}`" if _is_property(node) else f"`{name}({_parameters(node)})`", _line(ast.get_docstring(node) or ""))
+        for name, node in members.items()
+        if not name.startswith("_")
     ]
-    if methods:
+    if rows:
         yield ""
-        rows = ((f"`{node.name}({ast.unparse(node.args)})`", _first_line(node)) for node in methods)
-        yield from table(("Method", "Meaning"), rows)
+        yield from table(("Member", "Meaning"), rows)
+
+
+def _parameters(method: ast.FunctionDef) -> str:
+    return ast.unparse(method.args).removeprefix("self").removeprefix(", ")
 
 
 def records() -> Iterator[str]:
