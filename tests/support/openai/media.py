@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.support.providers import Recorded
 
-# The oldest supported client streams neither.
+# Features that the oldest supported client lacks.
 IMAGES_STREAM = "stream" in inspect.signature(openai.resources.images.Images.generate).parameters
 TRANSCRIPTS_STREAM = "stream" in inspect.signature(openai.resources.audio.Transcriptions.create).parameters
 SPEECH_HAS_INSTRUCTIONS = "instructions" in inspect.signature(openai.resources.audio.Speech.create).parameters
