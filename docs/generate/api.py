@@ -33,12 +33,16 @@ Definition = ast.ClassDef | ast.FunctionDef | ast.Assign
 # ── the source ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@cache
-def _tree(module: str) -> ast.Module:
+def _text(module: str) -> str:
     spec = find_spec(module)
     assert spec is not None, module
     assert spec.origin is not None, module
-    return ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    return Path(spec.origin).read_text(encoding="utf-8")
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    return ast.parse(_text(module))
 
 
 def exports(module: str) -> list[str]:
@@ -101,15 +105,25 @@ def functions(module: str) -> Iterator[str]:
         if isinstance(found, ast.ClassDef):
             yield from _class(source, found)
         else:
-            yield from ("", f"### `{name}`", "", "```python", _statement(found), "```", "", docstring(source, name))
+            yield from (
+                "",
+                f"### `{name}`",
+                "",
+                "```python",
+                _statement(source, found),
+                "```",
+                "",
+                docstring(source, name),
+            )
 
 
-def _statement(found: ast.FunctionDef | ast.Assign) -> str:
+def _statement(source: str, found: ast.FunctionDef | ast.Assign) -> str:
+    # As the source has it, so that it is formatted.
+    lines = _text(source).splitlines()
     if isinstance(found, ast.Assign):
-        return ast.unparse(found)
-    body: list[ast.stmt] = [ast.Expr(ast.Constant(...))]
-    bare = ast.FunctionDef(found.name, found.args, body, found.decorator_list, found.returns)
-    return ast.unparse(ast.fix_missing_locations(bare)).replace(":\n    ...", ": ...")
+        return "\n".join(lines[found.lineno - 1 : found.end_lineno])
+    first = min([found.lineno, *(decorator.lineno for decorator in found.decorator_list)])
+    return "\n".join(lines[first - 1 : found.body[0].lineno - 1]) + " ..."
 
 
 def _class(source: str, found: ast.ClassDef) -> Iterator[str]:
