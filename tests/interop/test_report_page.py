@@ -22,7 +22,7 @@ pytestmark = pytest.mark.interop
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CHARTS = {"dots", "in-flight", "throughput", "timeline", "tokens-in-out", "tokens-first"}
-DISTRIBUTIONS = {"duration", "first-token", "inter-token", "per-output-token"}
+DISTRIBUTIONS = {"duration", "first-token", "inter-chunk", "per-output-token"}
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&amp;"
 
 # What the driver of a software renderer says of itself.
@@ -101,7 +101,7 @@ def test_the_scripts_percentiles_are_those_of_the_table(tmp_path: Path) -> None:
     assert said == []
     in_table = list(zip(*(row[2:6] for row in figures(found)), strict=True))
     for panel, column, count in zip(
-        ("duration", "first-token", "inter-token", "per-output-token"), in_table, ("9", "9", "27", "9"), strict=True
+        ("duration", "first-token", "inter-chunk", "per-output-token"), in_table, ("9", "9", "27", "9"), strict=True
     ):
         assert percentiles(found, panel) == [*column, count]
 
