@@ -1,4 +1,4 @@
-"""The command line answers wrong use with one line on stderr and a status that is not zero, and never with a traceback of ours."""
+"""The command line answers a usage error with one line on stderr and exit status 2, and never with a traceback."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ NO_PROGRAM = "no program given: a script, -m module, -c code, or a command (see 
 
 
 def answer(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[object, str, str]:
-    """Exit status, stdout and stderr of the command line."""
+    """Return exit status, stdout and stderr of the command line."""
     status: object
     try:
         status = main(arguments)
-    except SystemExit as leaving:
-        status = leaving.code
+    except SystemExit as end:
+        status = end.code
     out, err = capsys.readouterr()
     return status, out, err
 
@@ -67,7 +67,7 @@ def answer(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[ob
         ),
     ],
 )
-def test_wrong_use_is_one_line(
+def test_a_usage_error_is_one_line(
     arguments: list[str],
     line: str,
     capsys: pytest.CaptureFixture[str],
@@ -79,7 +79,7 @@ def test_wrong_use_is_one_line(
     assert answer(arguments, capsys) == (2, "", f"{line}\n")
 
 
-def test_an_unknown_command_is_told_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_error_of_an_unknown_command_lists_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = answer(["rnu"], capsys)
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert "'rnu'" in err
@@ -97,7 +97,9 @@ def test_an_unknown_command_is_told_the_known_ones(capsys: pytest.CaptureFixture
         ("prometheus_client", ["simulate"], "simulator"),
     ],
 )
-def test_a_missing_extra_is_told_by_name(missing: str, arguments: list[str], extra: str, tmp_path: Path) -> None:
+def test_the_error_of_a_missing_package_names_the_extra(
+    missing: str, arguments: list[str], extra: str, tmp_path: Path
+) -> None:
     (tmp_path / "app.py").write_text("print('must not run')")
     program = (
         f"import sys; sys.modules[{missing!r}] = None; from otel_genai.cli import main; sys.exit(main({arguments!r}))"
@@ -121,24 +123,29 @@ def test_without_a_summary_rich_is_not_needed(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "fine\n", "")
 
 
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert answer(["--version"], capsys) == (0, f"otel-genai {otel_genai.__version__}\n", "")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "example"),
     [
         (["--help"], "otel-genai run -m package.module"),
         (["run", "--help"], "otel-genai run app.py --its-own-option"),
         (["run", "-h", "app.py"], "OTEL_EXPORTER_OTLP_ENDPOINT"),
         (["simulate", "--help"], "--ttft"),
+        (["fault", "--help"], "--at"),
+        (["report", "--help"], "otel-genai report run.jsonl"),
     ],
 )
-def test_help_has_examples(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_has_examples_and_fits_eighty_columns(
+    arguments: list[str], example: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     status, out, err = answer(arguments, capsys)
     assert (status, err) == (0, "")
-    assert told in out
-    assert max(map(len, out.splitlines())) <= 90
+    assert example in out
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_the_command_line_imports_neither_sdk_nor_rich() -> None:

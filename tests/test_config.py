@@ -78,6 +78,7 @@ def test_every_setting_is_documented() -> None:
         "OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK",
         STABILITY,
         "OTEL_GENAI_CHUNK_METRICS",
+        "OTEL_GENAI_BOUND_METRICS",
         "OTEL_GENAI_PHASE_SPANS",
         "OTEL_GENAI_ENGINE_STATS",
         "OTEL_GENAI_VLLM_NATIVE_SPANS",
@@ -86,6 +87,7 @@ def test_every_setting_is_documented() -> None:
         "OTEL_GENAI_PROPAGATE_CONTEXT",
         "OTEL_GENAI_RECORD_FILE",
         "OTEL_GENAI_RECORD_LIMIT",
+        "OTEL_GENAI_WRAP",
     ]
 
 
@@ -122,14 +124,3 @@ def test_arguments_that_cannot_be_used_are_refused() -> None:
         Config.from_environment({}, redact="x")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"^completion_hook= takes an object with a method on_completion$"):
         Config.from_environment({}, completion_hook=print)  # type: ignore[arg-type]
-
-
-def test_a_hook_without_its_package_is_one_warning(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("otel_genai.telemetry.completion_hook.supported", lambda: False)
-    assert Config.from_environment({"OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK": "upload"}).completion_hook is None
-    (record,) = caplog.records
-    assert record.getMessage() == (
-        "completion hook 'upload' is not called: it needs opentelemetry-util-genai, which is not installed"
-    )

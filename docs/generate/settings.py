@@ -38,7 +38,7 @@ def settings() -> Iterator[str]:
     """A row an environment variable."""
     return table(
         ("Variable", "Values", "Default", "Meaning"),
-        ((f"`{row.variable}`", row.values, row.default, row.meaning) for row in SETTINGS),
+        ((f"`{row.variable}`", row.values, row.shown_default, row.meaning) for row in SETTINGS),
     )
 
 

@@ -1,34 +1,105 @@
-"""What a user can set: read from the environment once, when instrumentation is switched on, and frozen.
+"""Settings: what a user can set, read from the environment once, when instrumentation is switched on, and frozen.
 
-`SETTINGS` documents every variable; a value that nobody understands is one warning and the default.
+A row of `SETTINGS` is one variable with its parser, its default and its documentation. A bad value is one warning and the default.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from otel_genai.semconv.metrics import LATEST, V1_41, Vintage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from otel_genai.telemetry.completion_hook import CompletionHook
+    from collections.abc import Callable, Mapping
 
 _logger = logging.getLogger("otel_genai")
 _Value = TypeVar("_Value")
 
 
-class Setting(NamedTuple):
-    """One environment variable, as the documentation shows it."""
+class Setting(NamedTuple, Generic[_Value]):
+    """One environment variable."""
 
     variable: str
     values: str
-    default: str
+    """The values that it takes, as the documentation and the warning show them."""
+    shown_default: str
+    """The default, as the documentation shows it."""
     meaning: str
+    default: _Value
+    parse: Callable[[str], _Value]
+    """From the variable's text, stripped and not empty. Raises ValueError for a value that the setting does not take."""
+
+    def read(self, environ: Mapping[str, str] = os.environ) -> _Value:
+        """The value in force: the default where the variable is unset, empty or bad. A bad value is a warning."""
+        text = environ.get(self.variable, "").strip()
+        if not text:
+            return self.default
+        try:
+            return self.parse(text)
+        except ValueError:
+            self.reject(text)
+            return self.default
+
+    def reject(self, text: str) -> None:
+        """Warn of a bad value."""
+        _logger.warning("%s=%r is not understood and ignored. Use: %s", self.variable, text, self.values)
+
+
+# ── parsers ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _choice(choices: Mapping[str, _Value], text: str) -> _Value:
+    if text.lower() not in choices:
+        raise ValueError(text)
+    return choices[text.lower()]
+
+
+def _whole_number(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError(text)
+    return int(text)
+
+
+def _megabytes(text: str) -> int:
+    return _whole_number(text) * 1_000_000
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, text.split(","))))
+
+
+def _vintages(text: str) -> tuple[Vintage, ...]:
+    # All instrumentations share the variable: other words belong to others.
+    words = {word.lower() for word in _words(text)}
+    if "gen_ai_latest_experimental/dup" in words:
+        return (V1_41, LATEST)
+    return (LATEST,) if "gen_ai_latest_experimental" in words else (V1_41,)
+
+
+def _provider_names(text: str) -> Mapping[str, str]:
+    names: dict[str, str] = {}
+    for pair in _words(text):
+        server, _, name = (part.strip() for part in pair.partition("="))
+        if server and name:
+            names[server] = name
+        else:
+            PROVIDER_NAMES.reject(pair)
+    return names
+
+
+_boolean = partial(_choice, {"true": True, "false": False})
+
+
+def _switch(variable: str, meaning: str, *, default: bool) -> Setting[bool]:
+    return Setting(variable, "true | false", str(default).lower(), meaning, default, _boolean)
+
+
+# ── the rows ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 CAPTURE_CONTENT: Final = Setting(
@@ -36,98 +107,130 @@ CAPTURE_CONTENT: Final = Setting(
     "NO_CONTENT | SPAN_ONLY | EVENT_ONLY | SPAN_AND_EVENT (also: true, false)",
     "NO_CONTENT",
     "Where prompts and answers are recorded. `true` means SPAN_AND_EVENT.",
-)
-EMIT_EVENT: Final = Setting(
-    "OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT",
-    "true | false",
-    "true if content goes to events, else false",
-    "Whether each inference emits the event `gen_ai.client.inference.operation.details`.",
-)
-STABILITY: Final = Setting(
-    "OTEL_SEMCONV_STABILITY_OPT_IN",
-    "gen_ai_latest_experimental | gen_ai_latest_experimental/dup, in a comma-separated list with others'",
-    "metrics of v1.41",
-    "Which vintage of metrics is written: the latest instead of v1.41, or (`/dup`) both. Spans and events always follow the latest.",
+    (False, False),
+    partial(
+        _choice,
+        {
+            # (on spans, on events)
+            "no_content": (False, False),
+            "span_only": (True, False),
+            "event_only": (False, True),
+            "span_and_event": (True, True),
+            "true": (True, True),
+            "false": (False, False),
+        },
+    ),
 )
 CONTENT_LIMIT: Final = Setting(
     "OTEL_GENAI_CONTENT_LENGTH_LIMIT",
     "a number of characters",
     "65536",
-    "Longest text recorded of one part of a message; the rest is cut off. Inline images, audio and files above it are left out.",
+    "The longest text recorded of one part of a message; the rest is cut off. Inline images, audio and files above it are left out.",
+    65536,
+    _whole_number,
 )
-COMPLETION_HOOK: Final = Setting(
+EMIT_EVENT: Final[Setting[bool | None]] = Setting(
+    "OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT",
+    "true | false",
+    "true if content goes to events, else false",
+    "Whether each inference emits the event `gen_ai.client.inference.operation.details`.",
+    None,
+    _boolean,
+)
+COMPLETION_HOOK: Final[Setting[str | None]] = Setting(
     "OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK",
     "the name of an installed hook, such as `upload`",
     "none",
-    "Gives every prompt and answer to a hook of `opentelemetry-util-genai`, whatever is captured or sampled.",
+    "The hook of `opentelemetry-util-genai` that receives every prompt and answer, whatever is captured or sampled.",
+    None,
+    str,
 )
-PROVIDER_NAMES: Final = Setting(
+STABILITY: Final[Setting[tuple[Vintage, ...]]] = Setting(
+    "OTEL_SEMCONV_STABILITY_OPT_IN",
+    "gen_ai_latest_experimental | gen_ai_latest_experimental/dup, in a comma-separated list with others'",
+    "metrics of v1.41",
+    "Which vintage of metrics is written: the latest instead of v1.41, or (`/dup`) both. Spans and events always follow the latest.",
+    (V1_41,),
+    _vintages,
+)
+CHUNK_METRICS: Final = _switch(
+    "OTEL_GENAI_CHUNK_METRICS", "Whether the times between the chunks of a stream go into a histogram.", default=True
+)
+BOUND_METRICS: Final = _switch(
+    "OTEL_GENAI_BOUND_METRICS",
+    "Whether values go straight to the SDK's histograms, in the versions of the SDK that were "
+    "[tested](private-apis.md). `false`: each value goes through the API, which is slower.",
+    default=True,
+)
+PHASE_SPANS: Final = _switch(
+    "OTEL_GENAI_PHASE_SPANS",
+    "Whether the phases that an engine reports (`queue`, `prefill`, `decode`) are child spans of the operation's. "
+    "Phases of a model's loading always are.",
+    default=False,
+)
+ENGINE_STATS: Final = _switch(
+    "OTEL_GENAI_ENGINE_STATS",
+    "Whether an engine keeps statistics even if its program has left them off, as vLLM's offline default is. "
+    "The engine's metrics need them.",
+    default=False,
+)
+VLLM_NATIVE_SPANS: Final = _switch(
+    "OTEL_GENAI_VLLM_NATIVE_SPANS",
+    "Whether vLLM's own span of each request (`llm_request`, with `--otlp-traces-endpoint`) is made beside ours.",
+    default=False,
+)
+VLLM_PLUGIN: Final = _switch(
+    "OTEL_GENAI_VLLM_PLUGIN",
+    "Whether our vLLM plug-in instruments a vLLM that another program starts. "
+    "It also sets up the SDK, as `otel-genai run` does, unless the program has set one up.",
+    default=False,
+)
+PROVIDER_NAMES: Final[Setting[Mapping[str, str]]] = Setting(
     "OTEL_GENAI_PROVIDER_NAMES",
     "host[:port]=name, in a comma-separated list: `10.0.0.5:8000=vllm,gateway.internal=azure.ai.openai`",
     "none",
-    "What `gen_ai.provider.name` is for servers of your own. Others are told by their host name.",
+    "`gen_ai.provider.name` of your own servers. For other servers it follows from the host name.",
+    MappingProxyType({}),
+    _provider_names,
 )
-CHUNK_METRICS: Final = Setting(
-    "OTEL_GENAI_CHUNK_METRICS",
-    "true | false",
-    "true",
-    "Whether the times between the chunks of a stream go into a histogram.",
-)
-PHASE_SPANS: Final = Setting(
-    "OTEL_GENAI_PHASE_SPANS",
-    "true | false",
-    "false",
-    "Whether phases that an engine tells of (`queue`, `prefill`, `decode`) are spans beneath the operation's. Those of loading always are.",
-)
-ENGINE_STATS: Final = Setting(
-    "OTEL_GENAI_ENGINE_STATS",
-    "true | false",
-    "false",
-    "Whether an engine keeps statistics even if its program has left them off, as vLLM's offline default is: they tell its load.",
-)
-VLLM_NATIVE_SPANS: Final = Setting(
-    "OTEL_GENAI_VLLM_NATIVE_SPANS",
-    "true | false",
-    "false",
-    "Whether vLLM's own span of each request (`llm_request`, with `--otlp-traces-endpoint`) is made beside ours.",
-)
-VLLM_PLUGIN: Final = Setting(
-    "OTEL_GENAI_VLLM_PLUGIN",
-    "true | false",
-    "false",
-    "Whether a vLLM that was started without us is instrumented by its plug-in; where nobody has set an SDK up, as under `otel-genai run`.",
-)
-PROPAGATE: Final = Setting(
+PROPAGATE: Final = _switch(
     "OTEL_GENAI_PROPAGATE_CONTEXT",
-    "true | false",
-    "true",
     "Whether requests to model servers carry the trace context in their headers.",
+    default=True,
 )
-RECORD_FILE: Final = Setting(
+RECORD_FILE: Final[Setting[Path | None]] = Setting(
     "OTEL_GENAI_RECORD_FILE",
     "a path: `run.jsonl`",
     "none",
-    "Where every operation is recorded with its raw times, a line of JSON each. Other processes write `run.<pid>.jsonl` beside it.",
+    "The file to which every operation is recorded with its raw times, one line of JSON each. "
+    "Other processes write `run.<pid>.jsonl` beside it.",
+    None,
+    Path,
 )
 RECORD_LIMIT: Final = Setting(
     "OTEL_GENAI_RECORD_LIMIT",
     "a number of megabytes",
     "1000",
-    "How large each such file may become; further operations are counted and left out.",
+    "The largest size of each such file; further operations are counted and left out.",
+    1_000_000_000,
+    _megabytes,
 )
-WRAP: Final = Setting(
+WRAP: Final[Setting[tuple[str, ...]]] = Setting(
     "OTEL_GENAI_WRAP",
     "package.module:Class.method[=name], in a comma-separated list",
     "none",
-    "Functions of any library that are to be timed, too: a span for each call, and when each item of a generator came.",
+    "Functions of any library that are timed too: a span for each call, and the time of each item of a generator.",
+    (),
+    _words,
 )
-SETTINGS: Final = (
+SETTINGS: Final[tuple[Setting[Any], ...]] = (
     CAPTURE_CONTENT,
     CONTENT_LIMIT,
     EMIT_EVENT,
     COMPLETION_HOOK,
     STABILITY,
     CHUNK_METRICS,
+    BOUND_METRICS,
     PHASE_SPANS,
     ENGINE_STATS,
     VLLM_NATIVE_SPANS,
@@ -136,18 +239,30 @@ SETTINGS: Final = (
     PROPAGATE,
     RECORD_FILE,
     RECORD_LIMIT,
+    WRAP,
 )
 
-# (on spans, on events)
-_CAPTURE_MODES: Final = {
-    "no_content": (False, False),
-    "span_only": (True, False),
-    "event_only": (False, True),
-    "span_and_event": (True, True),
-    "true": (True, True),
-    "false": (False, False),
-}
-_BOOLEANS: Final = {"true": True, "false": False}
+
+# ── the settings in force ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class CompletionHook(Protocol):
+    """An object with one method, called with every operation that ends, whatever was sampled or captured.
+
+    The protocol is that of `opentelemetry-util-genai` (1.3b0 `completion_hook.py`).
+    """
+
+    def on_completion(
+        self,
+        *,
+        inputs: list[Any],
+        outputs: list[Any],
+        system_instruction: list[Any],
+        tool_definitions: list[Any] | None = None,
+        span: Any = None,
+        log_record: Any = None,
+    ) -> None:
+        """`inputs` and `outputs` are messages of `opentelemetry-util-genai`."""
 
 
 class Config(NamedTuple):
@@ -155,25 +270,27 @@ class Config(NamedTuple):
 
     content_on_spans: bool = False
     content_on_events: bool = False
-    content_limit: int = 65536
+    content_limit: int = CONTENT_LIMIT.default
     """Characters for each part."""
     emit_event: bool = False
-    vintages: tuple[Vintage, ...] = (V1_41,)
-    chunk_metrics: bool = True
-    phase_spans: bool = False
-    engine_stats: bool = False
-    """Whether engines keep statistics whose program has left them off."""
-    native_spans: bool = False
+    vintages: tuple[Vintage, ...] = STABILITY.default
+    chunk_metrics: bool = CHUNK_METRICS.default
+    bound_metrics: bool = BOUND_METRICS.default
+    """Whether values of a histogram may go straight to the SDK's aggregation."""
+    phase_spans: bool = PHASE_SPANS.default
+    engine_stats: bool = ENGINE_STATS.default
+    """Whether engines keep statistics that their program has left off."""
+    native_spans: bool = VLLM_NATIVE_SPANS.default
     """Whether a library's own span of a request is made beside ours."""
-    propagate: bool = True
+    propagate: bool = PROPAGATE.default
     provider: str | None = None
     """Name of every server's provider, whatever its address."""
-    provider_names: Mapping[str, str] = MappingProxyType({})
+    provider_names: Mapping[str, str] = PROVIDER_NAMES.default
     """`host` or `host:port` → provider."""
-    wrap: tuple[str, ...] = ()
-    """Functions to be timed, as `package.module:Class.method[=name]`."""
-    record_file: Path | None = None
-    record_limit: int = 1_000_000_000
+    wrap: tuple[str, ...] = WRAP.default
+    """Functions that are timed, as `package.module:Class.method[=name]`."""
+    record_file: Path | None = RECORD_FILE.default
+    record_limit: int = RECORD_LIMIT.default
     """Bytes."""
     redact: Callable[[str], str] | None = None
     """Applied to every text of prompts, answers and error messages before anything is recorded."""
@@ -181,7 +298,7 @@ class Config(NamedTuple):
 
     @property
     def captures_content(self) -> bool:
-        """Whether prompts and answers are wanted anywhere."""
+        """Whether prompts and answers are recorded anywhere."""
         return self.content_on_spans or self.content_on_events
 
     def provider_of(self, host: str | None, port: int | None) -> str | None:
@@ -198,9 +315,10 @@ class Config(NamedTuple):
         completion_hook: CompletionHook | None = None,
         engine_stats: bool | None = None,
     ) -> Config:
-        """The settings that the variables in `SETTINGS` and the arguments ask for; arguments win.
+        """The settings of the environment and of the arguments; arguments win.
 
-        Raises ValueError for arguments that cannot be used.
+        The hook that `COMPLETION_HOOK` names is loaded elsewhere: see `telemetry.completion_hook`.
+        Raises ValueError for bad arguments.
         """
         if redact is not None and not callable(redact):
             raise ValueError("redact= takes a function from text to text")
@@ -208,89 +326,25 @@ class Config(NamedTuple):
             raise ValueError("completion_hook= takes an object with a method on_completion")
         if engine_stats not in {None, True, False}:
             raise ValueError("engine_stats= takes True or False")
-        hook_name = environ.get(COMPLETION_HOOK.variable, "").strip()
-        if completion_hook is not None or hook_name:
-            from otel_genai.telemetry import completion_hook as hooks
-
-            if completion_hook is None:
-                completion_hook = hooks.load(hook_name)
-            elif not hooks.supported():
-                raise ValueError(
-                    "completion_hook= needs opentelemetry-util-genai: pip install opentelemetry-util-genai"
-                )
-        on_spans, on_events = _choice(environ, CAPTURE_CONTENT, _CAPTURE_MODES, (False, False))
+        on_spans, on_events = CAPTURE_CONTENT.read(environ)
+        emit_event = EMIT_EVENT.read(environ)
         return cls(
             content_on_spans=on_spans,
             content_on_events=on_events,
-            content_limit=_whole_number(environ, CONTENT_LIMIT),
-            emit_event=_choice(environ, EMIT_EVENT, _BOOLEANS, on_events),
-            vintages=_vintages(environ.get(STABILITY.variable, "")),
-            chunk_metrics=_choice(environ, CHUNK_METRICS, _BOOLEANS, True),
-            phase_spans=_choice(environ, PHASE_SPANS, _BOOLEANS, False),
-            engine_stats=_choice(environ, ENGINE_STATS, _BOOLEANS, False) if engine_stats is None else engine_stats,
-            native_spans=_choice(environ, VLLM_NATIVE_SPANS, _BOOLEANS, False),
-            propagate=_choice(environ, PROPAGATE, _BOOLEANS, True),
+            content_limit=CONTENT_LIMIT.read(environ),
+            emit_event=on_events if emit_event is None else emit_event,
+            vintages=STABILITY.read(environ),
+            chunk_metrics=CHUNK_METRICS.read(environ),
+            bound_metrics=BOUND_METRICS.read(environ),
+            phase_spans=PHASE_SPANS.read(environ),
+            engine_stats=ENGINE_STATS.read(environ) if engine_stats is None else engine_stats,
+            native_spans=VLLM_NATIVE_SPANS.read(environ),
+            propagate=PROPAGATE.read(environ),
             provider=provider,
-            provider_names=_provider_names(environ),
-            wrap=tuple(_listed(environ, WRAP)),
-            record_file=_path(environ, RECORD_FILE),
-            record_limit=_whole_number(environ, RECORD_LIMIT) * 1_000_000,
+            provider_names=PROVIDER_NAMES.read(environ),
+            wrap=WRAP.read(environ),
+            record_file=RECORD_FILE.read(environ),
+            record_limit=RECORD_LIMIT.read(environ),
             redact=redact,
             completion_hook=completion_hook,
         )
-
-
-def vllm_plugin_is_wanted(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether vLLM's plug-in is switched on: nothing else is, without somebody's call."""
-    return _choice(environ, VLLM_PLUGIN, _BOOLEANS, False)
-
-
-def _choice(environ: Mapping[str, str], setting: Setting, choices: Mapping[str, _Value], default: _Value) -> _Value:
-    value = environ.get(setting.variable, "").strip()
-    if not value:
-        return default
-    try:
-        return choices[value.lower()]
-    except KeyError:
-        _ignore(setting, value)
-        return default
-
-
-def _whole_number(environ: Mapping[str, str], setting: Setting) -> int:
-    value = environ.get(setting.variable, "").strip()
-    if value and not value.isdecimal():
-        _ignore(setting, value)
-        value = ""
-    return int(value or setting.default)
-
-
-def _path(environ: Mapping[str, str], setting: Setting) -> Path | None:
-    value = environ.get(setting.variable, "").strip()
-    return Path(value) if value else None
-
-
-def _listed(environ: Mapping[str, str], setting: Setting) -> Iterator[str]:
-    return filter(None, map(str.strip, environ.get(setting.variable, "").split(",")))
-
-
-def _provider_names(environ: Mapping[str, str]) -> dict[str, str]:
-    names: dict[str, str] = {}
-    for pair in _listed(environ, PROVIDER_NAMES):
-        server, _, name = (part.strip() for part in pair.partition("="))
-        if server and name:
-            names[server] = name
-        else:
-            _ignore(PROVIDER_NAMES, pair)
-    return names
-
-
-def _ignore(setting: Setting, value: str) -> None:
-    _logger.warning("%s=%r is not understood and ignored. Use: %s", setting.variable, value, setting.values)
-
-
-def _vintages(opt_in: str) -> tuple[Vintage, ...]:
-    # The variable is shared by all instrumentations: words that are not ours belong to others.
-    words = {word.strip().lower() for word in opt_in.split(",")}
-    if "gen_ai_latest_experimental/dup" in words:
-        return (V1_41, LATEST)
-    return (LATEST,) if "gen_ai_latest_experimental" in words else (V1_41,)

@@ -1,8 +1,8 @@
-"""Where the programs come from: an environment of their own, without which there is nothing here to run them with."""
+"""The programs are installed in an environment of their own; in any other, their tests are not collected."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 
-# The browser's tests skip by themselves; these would fail.
+# The tests of the page skip themselves if there is no browser.
 collect_ignore = [] if find_spec("guidellm") else ["test_programs.py", "test_servers.py"]

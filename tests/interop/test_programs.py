@@ -1,4 +1,4 @@
-"""Tools that others wrote, run unmodified: they do what they do without us, and every request of theirs is seen."""
+"""Programs of other authors run unmodified: they behave as under plain `python`, and each of their requests is seen."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.otlp.names import span_names
 from tests.support.processes import PYTHON, RUN, SUMMARISED_RUN, outcome
 
 if TYPE_CHECKING:
@@ -17,11 +18,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.interop
 
 
-def names(received: Received) -> list[str]:
-    return sorted(span.name for span in received.spans)
-
-
-# ── a load generator that speaks HTTP from processes that it spawns ────────────────────────────────────────────────────
+# ── a load generator whose processes send HTTP requests ────────────────────────────────────────────────────────────────
 
 
 def test_guidellm(received: Received, variables: dict[str, str], model_server: str, tmp_path: Path) -> None:
@@ -41,8 +38,8 @@ def test_guidellm(received: Received, variables: dict[str, str], model_server: s
     assert status == 0, err
     (benchmark,) = json.loads((tmp_path / "out.json").read_text())["benchmarks"]
     assert len(benchmark["requests"]["successful"]) == 10
-    # The spans of requests for the list of models and the like are GET.
-    assert names(received).count("POST") == 10
+    # Spans of other requests, such as the one for the list of models, are named GET.
+    assert span_names(received).count("POST") == 10
 
 
 # ── the client's own command line ──────────────────────────────────────────────────────────────────────────────────────
@@ -56,10 +53,10 @@ def test_the_command_line_of_openai(
     status, out, err = outcome(RUN, *arguments, cwd=tmp_path, **variables)
     assert (status, err) == (0, "")
     assert len(out.split()) > 3
-    assert names(received) == ["chat sim-small"]
+    assert span_names(received) == ["chat sim-small"]
 
 
-def test_the_command_line_of_openai_fails_as_it_does(
+def test_an_error_of_the_command_line_of_openai_is_unchanged(
     received: Received, variables: dict[str, str], tmp_path: Path
 ) -> None:
     arguments = ("api", "chat.completions.create", "-m", "nosuch")
@@ -90,7 +87,7 @@ def test_pytest(target: tuple[str, ...], received: Received, variables: dict[str
     assert status == 1
     assert "1 failed, 2 passed" in out
     assert "AssertionError: rewritten" in out
-    assert names(received) == 3 * ["chat sim-small"]
+    assert span_names(received) == 3 * ["chat sim-small"]
     (figures,) = [line.split() for line in err.splitlines() if line.startswith("chat  ")]
     assert figures[:4] == ["chat", "sim-small", "3", "0"]
 
@@ -113,12 +110,12 @@ manager.shutdown_kernel(now=sys.argv[1] == "now")
 """
 
 
-@pytest.mark.parametrize("how", ["asked", "now"])
-def test_a_jupyter_kernel(how: str, received: Received, variables: dict[str, str], tmp_path: Path) -> None:
-    # Killed, a kernel may lose its last half second: so the second cell waits until the first has told.
+@pytest.mark.parametrize("shutdown", ["request", "now"])
+def test_a_jupyter_kernel(shutdown: str, received: Received, variables: dict[str, str], tmp_path: Path) -> None:
+    # A killed kernel may lose the spans of its last half second, so that of the first cell is exported at once.
     (tmp_path / "notebook.py").write_text(NOTEBOOK)
-    variables |= {"IPYTHONDIR": str(tmp_path / "ipython"), "OTEL_BSP_SCHEDULE_DELAY": "1"} if how == "now" else {}
-    status, out, err = outcome(RUN, "notebook.py", how, cwd=tmp_path, **variables)
+    variables |= {"IPYTHONDIR": str(tmp_path / "ipython"), "OTEL_BSP_SCHEDULE_DELAY": "1"} if shutdown == "now" else {}
+    status, out, err = outcome(RUN, "notebook.py", shutdown, cwd=tmp_path, **variables)
     assert (status, out) == (0, "ok\nok\n"), err
-    assert len(received.spans) >= (1 if how == "now" else 2)
-    assert set(names(received)) == {"chat sim-small"}
+    assert len(received.spans) >= (1 if shutdown == "now" else 2)
+    assert set(span_names(received)) == {"chat sim-small"}

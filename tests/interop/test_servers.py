@@ -1,4 +1,4 @@
-"""Servers with workers, under a run: every request of every worker is one trace, and stopping them loses nothing."""
+"""Servers with workers: each request to each worker is a trace of its own, and stopping a server loses no span."""
 
 from __future__ import annotations
 
@@ -55,27 +55,27 @@ async def app(scope, receive, send):
 
 
 class Server:
-    """A server that is ready; what it says, and who answers."""
+    """A server that is ready: its output, and the processes that answer."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
-        self._said: list[str] = []
-        self._heard = threading.Condition()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._output: list[str] = []
+        self._changed = threading.Condition()
+        threading.Thread(target=self._read, daemon=True).start()
         self._address = self.wait_for(r"(?:Listening at|running on):? http://(\S+?)[ /]").group(1)
 
     def wait_for(self, pattern: str, *, times: int = 1) -> re.Match[str]:
-        """The last match in what it says, once it has said so that many times."""
+        """Wait until its output matches that many times, and return the last match."""
 
         def found() -> list[re.Match[str]]:
-            return list(re.finditer(pattern, "".join(self._said)))
+            return list(re.finditer(pattern, "".join(self._output)))
 
-        with self._heard:
-            assert self._heard.wait_for(lambda: len(found()) >= times, PATIENCE_S), "".join(self._said)
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(found()) >= times, PATIENCE_S), "".join(self._output)
         return found()[-1]
 
-    def ask(self) -> str:
-        """Who answers."""
+    def request(self) -> str:
+        """Send a request, and return the process id of the worker that answers."""
         connection = http.client.HTTPConnection(self._address, timeout=PATIENCE_S)
         try:
             connection.request("GET", "/")
@@ -83,26 +83,26 @@ class Server:
         finally:
             connection.close()
 
-    def ask_all(self, workers: int) -> int:
-        """Ask until that many workers have answered; how often it was asked."""
+    def request_all(self, workers: int) -> int:
+        """Send requests until that many workers have answered; return the number of requests."""
         seen: list[str] = []
         with futures.ThreadPoolExecutor(2 * workers) as pool:
             while len(set(seen)) < workers:
                 assert len(seen) < 500
-                seen += pool.map(lambda _: self.ask(), range(2 * workers))
+                seen += pool.map(lambda _: self.request(), range(2 * workers))
         return len(seen)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """End it and return its exit status."""
+        """Stop it by a signal, and return its exit status."""
         self._process.send_signal(number)
         return self._process.wait(PATIENCE_S)
 
-    def _listen(self) -> None:
+    def _read(self) -> None:
         assert self._process.stderr is not None
         for line in self._process.stderr:
-            with self._heard:
-                self._said.append(line)
-                self._heard.notify_all()
+            with self._changed:
+                self._output.append(line)
+                self._changed.notify_all()
 
 
 @contextmanager
@@ -123,10 +123,10 @@ def serving(*command: str, cwd: Path, **variables: str) -> Iterator[Server]:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def assert_seen(received: Received, asked: int) -> None:
-    """Every request is one span, and the root of a trace of its own, whatever the server was started within."""
-    assert [span.name for span in received.spans] == asked * ["chat sim-small"]
-    assert len({span.trace_id for span in received.spans}) == asked
+def assert_seen(received: Received, requests: int) -> None:
+    """Assert that each request is one span, the root of a trace of its own."""
+    assert [span.name for span in received.spans] == requests * ["chat sim-small"]
+    assert len({span.trace_id for span in received.spans}) == requests
     assert {span.parent_span_id for span in received.spans} == {b""}
 
 
@@ -135,20 +135,20 @@ def test_gunicorn(options: tuple[str, ...], received: Received, variables: dict[
     (tmp_path / "service.py").write_text(WSGI)
     command = ("gunicorn", "--workers", "2", "--bind", "127.0.0.1:0", "--no-control-socket", *options, "service:app")
     with serving(*command, cwd=tmp_path, TRACEPARENT=TRACEPARENT, **variables) as server:
-        asked = server.ask_all(2)
+        requests = server.request_all(2)
         assert server.stop() == 0
-    assert_seen(received, asked)
+    assert_seen(received, requests)
 
 
 def test_gunicorn_whose_worker_is_killed(received: Received, variables: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "service.py").write_text(WSGI)
     command = ("gunicorn", "--workers", "1", "--bind", "127.0.0.1:0", "--no-control-socket", "service:app")
     with serving(*command, cwd=tmp_path, **variables) as server:
-        worker = int(server.ask())
+        worker = int(server.request())
         assert received.wait_for_spans(1, patience=4)
         subprocess.run(["kill", "-9", str(worker)], check=True)
         server.wait_for("Booting worker", times=2)
-        assert int(server.ask()) != worker
+        assert int(server.request()) != worker
         assert server.stop() == 0
     assert_seen(received, 2)
 
@@ -158,9 +158,9 @@ def test_uvicorn_with_workers(received: Received, variables: dict[str, str], tmp
     command = ("uvicorn", "--workers", "2", "--port", "0", "service:app")
     with serving(*command, cwd=tmp_path, TRACEPARENT=TRACEPARENT, **variables) as server:
         server.wait_for("startup complete", times=2)
-        asked = server.ask_all(2)
+        requests = server.request_all(2)
         assert server.stop() in {0, -signal.SIGTERM}
-    assert_seen(received, asked)
+    assert_seen(received, requests)
 
 
 def test_uvicorn_alone(received: Received, variables: dict[str, str], tmp_path: Path) -> None:
@@ -168,18 +168,18 @@ def test_uvicorn_alone(received: Received, variables: dict[str, str], tmp_path: 
     with serving(
         "-m", "uvicorn", "--port", "0", "service:app", cwd=tmp_path, TRACEPARENT=TRACEPARENT, **variables
     ) as server:
-        asked = server.ask_all(1)
+        requests = server.request_all(1)
         assert server.stop() in {0, -signal.SIGTERM}
-    assert_seen(received, asked)
+    assert_seen(received, requests)
 
 
 def test_uvicorn_that_reloads(received: Received, variables: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "service.py").write_text(ASGI)
     with serving("uvicorn", "--reload", "--port", "0", "service:app", cwd=tmp_path, **variables) as server:
         server.wait_for("startup complete")
-        first = server.ask()
+        first = server.request()
         (tmp_path / "service.py").write_text(ASGI + "\n# changed\n")
         server.wait_for("startup complete", times=2)
-        assert server.ask() != first
+        assert server.request() != first
         assert server.stop() in {0, -signal.SIGTERM}
     assert_seen(received, 2)

@@ -1,4 +1,4 @@
-"""What `otel-genai run` can be told: each option does what it says, in this process and in those that it starts."""
+"""The options of `otel-genai run` hold in this process and in the processes that it starts."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def test_record_writes_a_file_for_each_process(variables: dict[str, str], tmp_pa
     assert "secret" not in (tmp_path / "run.jsonl").read_text()
 
 
-def test_record_begins_anew(variables: dict[str, str], tmp_path: Path) -> None:
+def test_record_replaces_an_earlier_recording(variables: dict[str, str], tmp_path: Path) -> None:
     for _ in range(2):
         assert outcome((*RUN, "--record=run.jsonl"), "app.py", cwd=tmp_path, **variables) == (0, "", "")
     (child,) = tmp_path.glob("run.*.jsonl")
     assert lines(tmp_path / "run.jsonl") == lines(child) == ["header", "operation"]
 
 
-def test_record_without_a_call_is_a_recording_of_none(variables: dict[str, str], tmp_path: Path) -> None:
+def test_record_without_a_call_is_an_empty_file(variables: dict[str, str], tmp_path: Path) -> None:
     assert outcome((*RUN, "--record", "run.jsonl"), "-c", "pass", cwd=tmp_path, **variables) == (0, "", "")
     assert (tmp_path / "run.jsonl").read_text() == ""
 
@@ -79,14 +79,13 @@ def test_report_and_record_share_a_recording(variables: dict[str, str], tmp_path
     assert "2 calls" in (tmp_path / "page.html").read_text()
 
 
-def test_there_is_no_report_of_a_run_without_calls(variables: dict[str, str], tmp_path: Path) -> None:
+def test_there_is_no_report_if_no_library_was_imported(variables: dict[str, str], tmp_path: Path) -> None:
     done = outcome((*RUN, "--report", "page.html"), "-c", "pass", cwd=tmp_path, **variables)
-    sentence = "page.html is not written: no GenAI library was imported"
-    assert done == (0, "", f"otel-genai: {sentence}\n")
+    assert done == (0, "", "otel-genai: page.html is not written: no GenAI library was imported\n")
     assert not (tmp_path / "page.html").exists()
 
 
-def test_a_report_of_no_call_is_a_page_all_the_same(variables: dict[str, str], tmp_path: Path) -> None:
+def test_a_report_of_no_call_is_a_page(variables: dict[str, str], tmp_path: Path) -> None:
     done = outcome((*RUN, "--report", "page.html"), "-c", "import openai", cwd=tmp_path, **variables)
     assert done == (0, "", "otel-genai: the report is in page.html\n")
     assert (tmp_path / "page.html").exists()
@@ -107,7 +106,7 @@ def test_capture_content_records_prompts(
     assert ["a secret question" in str(span) for span in received.spans] == [captured, captured]
 
 
-def test_capture_content_leaves_the_place_to_the_variable(variables: dict[str, str], tmp_path: Path) -> None:
+def test_capture_content_records_where_the_variable_says(variables: dict[str, str], tmp_path: Path) -> None:
     with receiver() as received:
         variables |= {
             "OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint,
@@ -140,15 +139,15 @@ def test_wrap_times_functions_of_any_library_in_all_processes(tmp_path: Path) ->
     assert sorted(span.name for span in received.spans) == ["Worker.step", "Worker.step", "the other"]
 
 
-def test_summary_can_be_said_and_unsaid(variables: dict[str, str], tmp_path: Path) -> None:
-    for options, said in (
+def test_the_last_summary_option_holds(variables: dict[str, str], tmp_path: Path) -> None:
+    for options, printed in (
         ((), True),
         (("--summary",), True),
         (("--no-summary", "--summary"), True),
         (("--no-summary",), False),
     ):
         _, _, err = outcome((*SUMMARISED_RUN, *options), "-c", "pass", cwd=tmp_path, **variables)
-        assert err == ("otel-genai: no GenAI calls were made\n" if said else "")
+        assert err == ("otel-genai: no GenAI calls were made\n" if printed else "")
 
 
 @pytest.mark.parametrize(
@@ -169,7 +168,7 @@ def test_a_file_that_cannot_be_written_is_one_line_before_the_run(
 
 
 @pytest.mark.parametrize("function", ["json.dumps", "json:dumps=a,b", ":dumps"])
-def test_a_function_that_is_not_understood_is_one_line_before_the_run(function: str, tmp_path: Path) -> None:
+def test_an_impossible_function_is_one_line_before_the_run(function: str, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("print('ran')\n")
     assert outcome((*RUN, "--wrap", function), "app.py", cwd=tmp_path) == (
         2,

@@ -1,4 +1,4 @@
-"""`otel-genai run` is plain `python` as far as the script can tell: same globals, same exit, same words on stderr."""
+"""A script runs as under plain `python`: with the same globals, the same exit status and the same output on stderr."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-# ── the ways out ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the end of the script ──────────────────────────────────────────────────────────────────────────────────────────────
 
 ENDINGS = {
     "returns": ("print('done')", 0),
@@ -47,18 +47,18 @@ def test_the_script_ends_as_under_plain_python(ending: str, launcher: tuple[str,
     expected = outcome(PYTHON, "app.py", cwd=tmp_path)
     assert expected[0] == status
     if ending == "interrupt" and launcher is RUN_AS_MODULE:
-        # So does `python -m app` itself where it does not die by the signal.
+        # `python -m app` has another exit status than `python app.py`.
         expected = outcome((sys.executable, "-m"), "app", cwd=tmp_path)[0], *expected[1:]
     assert outcome(launcher, "app.py", cwd=tmp_path) == expected
 
 
-# A short nap each, because a signal that comes just before a long one is only seen after it.
+# Short sleeps: a Python handler of a signal that comes just before a long one runs after it.
 WAITING = "import time\nprint('ready', flush=True)\nwhile True:\n    time.sleep(0.01)\n"
 
 
 @pytest.mark.parametrize("launcher", [PYTHON, RUN], ids=["plain", "ours"])
 def test_ctrl_c_kills_as_under_plain_python(launcher: tuple[str, ...], tmp_path: Path) -> None:
-    # Whoever runs the tests in the background has SIGINT ignored, and children inherit that.
+    # Background jobs of a shell ignore SIGINT, and so do their children.
     (tmp_path / "app.py").write_text(
         "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n" + WAITING
     )
@@ -102,7 +102,7 @@ def test_a_fork_has_the_default_sigterm(tmp_path: Path) -> None:
     assert outcome(RUN, "app.py", cwd=tmp_path) == (0, f"{signal.SIG_DFL}\n", "")
 
 
-# ── what the script sees ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── the surroundings of the script ─────────────────────────────────────────────────────────────────────────────────────
 
 INTROSPECTION = """\
 from __future__ import annotations
@@ -198,15 +198,15 @@ def test_main_outlives_the_script_for_its_threads(tmp_path: Path) -> None:
     assert outcome(RUN, "app.py", cwd=tmp_path) == (0, "True True\n", "")
 
 
-def test_the_environment_is_as_it_was(tmp_path: Path) -> None:
+def test_without_children_the_environment_is_unchanged(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("import os; print(sorted(os.environ.items()))")
-    asked = {"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http://127.0.0.1:9/v1/logs"}
-    expected = outcome(PYTHON, "app.py", cwd=tmp_path, **asked)
-    assert outcome((*RUN, "--no-children"), "app.py", cwd=tmp_path, **asked) == expected
+    variables = {"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "http://127.0.0.1:9/v1/logs"}
+    expected = outcome(PYTHON, "app.py", cwd=tmp_path, **variables)
+    assert outcome((*RUN, "--no-children"), "app.py", cwd=tmp_path, **variables) == expected
 
 
 @pytest.mark.parametrize("variables", [{}, {"PYTHONPATH": "theirs"}], ids=["empty path", "a path"])
-def test_the_environment_has_two_more_words_for_children(variables: dict[str, str], tmp_path: Path) -> None:
+def test_the_environment_has_two_more_variables_for_children(variables: dict[str, str], tmp_path: Path) -> None:
     source = (
         "import os, sys\n"
         "ours = os.environ.pop('OTEL_GENAI_RUN'), os.environ.pop('PYTHONPATH')\n"
@@ -219,7 +219,7 @@ def test_the_environment_has_two_more_words_for_children(variables: dict[str, st
     assert out == f"{sorted(ENVIRONMENT.items())} {['on_path', *variables.values()]}\nFalse\n"
 
 
-def test_a_file_beside_the_script_does_not_stand_in_for_a_library_of_ours(tmp_path: Path) -> None:
+def test_a_file_beside_the_script_does_not_hide_a_library_of_the_runner(tmp_path: Path) -> None:
     for name in ("rich", "requests", "wrapt", "opentelemetry"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong one')")
     (tmp_path / "app.py").write_text("print('fine')")
@@ -227,7 +227,7 @@ def test_a_file_beside_the_script_does_not_stand_in_for_a_library_of_ours(tmp_pa
     assert outcome(RUN, "-m", "app", cwd=tmp_path) == (0, "fine\n", "")
 
 
-# ── modules that are not there, and modules that lack something ────────────────────────────────────────────────────────
+# ── modules that cannot be run ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -249,19 +249,19 @@ def test_a_module_that_cannot_be_run_is_one_line(module: str, sentence: str, tmp
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "__init__.py").touch()
     (tmp_path / "app.py").write_text("print('must not run')")
-    # With a summary: there is none of what did not run.
+    # With a summary, which is not printed: nothing has run.
     launcher = (*RUN[:-1], "-m")
     assert outcome(launcher, module, cwd=tmp_path) == (2, "", f"otel-genai run: {sentence}\n")
 
 
 @pytest.mark.parametrize("module", ["lacking", "package.inner", "package"])
-def test_a_module_that_lacks_something_fails_in_its_own_words(module: str, tmp_path: Path) -> None:
+def test_a_failing_import_of_a_module_is_its_own_traceback(module: str, tmp_path: Path) -> None:
     (tmp_path / "package").mkdir()
     for file in ("lacking.py", "package/__init__.py", "package/inner.py", "package/__main__.py"):
         (tmp_path / file).write_text("import nosuch\n")
     status, out, err = outcome(RUN, "-m", module, cwd=tmp_path)
     assert (status, out) == (1, "")
-    # Plain `python -m` shows the frames of `runpy`, too; here there is no such thing.
+    # Plain `python -m` shows the frames of `runpy`, too; this process has none.
     assert err == (
         "Traceback (most recent call last):\n"
         f'  File "{tmp_path / ("package/__init__.py" if module != "lacking" else "lacking.py")}", line 1, in <module>\n'

@@ -1,4 +1,4 @@
-"""Whatever `python` can be given, and the commands that packages install, run as they do without us."""
+"""Programs of every form that `python` takes, and installed commands, run as they do without `otel-genai run`."""
 
 from __future__ import annotations
 
@@ -114,13 +114,13 @@ def test_a_program_ends_as_under_plain_python(
     program = FORMS[form](source, tmp_path)
     expected = outcome(PYTHON, program, cwd=tmp_path)
     if status is None:
-        # Plain python gives 1 instead where it finds the program by itself.
+        # Plain python exits with 1 if it finds the program itself.
         assert outcome(RUN, program, cwd=tmp_path)[0] == -signal.SIGINT
         return
     assert expected[0] == status
     found = outcome(RUN, program, cwd=tmp_path)
     assert found[:2] == expected[:2]
-    # The frames of `runpy`, through which python runs directories, are the interpreter's; there are none of ours.
+    # Python runs directories through `runpy`, whose frames are missing here. No other frames are added.
     assert [line for line in found[2].splitlines() if line not in expected[2].splitlines()] == []
 
 
@@ -136,7 +136,7 @@ def test_a_signal_kills_as_under_plain_python(
     form: str, number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    # Whoever runs the tests in the background has SIGINT ignored, and children inherit that.
+    # Background jobs of a shell ignore SIGINT, and so do their children.
     source = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n" + WAITING
     program = ("-c", source) if form == "code" else (FORMS[form](source, tmp_path),)
     status, out, _ = signalled(RUN, *program, number=number, cwd=tmp_path)
@@ -150,7 +150,7 @@ def test_workers_find_classes_of_the_program(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     program = FORMS[form](POOL, tmp_path)
-    # Without a `.py`, plain python's own workers do not find the program unless they are forks.
+    # Workers of plain python find a program without `.py` only if they are forks.
     expected = outcome(PYTHON, program, start, cwd=tmp_path) if form == "sub-directory" else (0, "[2, 4]\n", "")
     assert outcome(RUN, program, start, cwd=tmp_path) == expected == (0, "[2, 4]\n", "")
 
@@ -160,7 +160,7 @@ def test_workers_find_classes_of_the_program(
 
 @pytest.fixture
 def commands(tmp_path: Path) -> Path:
-    """A folder of commands, for PATH."""
+    """Return a folder of commands, for PATH."""
     folder = tmp_path / "bin"
     folder.mkdir()
     return folder
@@ -187,7 +187,7 @@ def test_a_command_in_python_is_run_in_this_process(first_lines: str, commands: 
     )
     status, out, err = outcome(RUN, "tool", "--no-summary", "x", cwd=tmp_path, **on_path(commands))
     assert (status, err) == (0, "")
-    # The parent is this process: there is no other between us.
+    # The parent is the test: the command has no process of its own.
     assert out == f"{[f'{commands}/tool', '--no-summary', 'x']} {commands} {os.getpid()}\n"
 
 
@@ -212,7 +212,7 @@ def test_a_folder_of_the_same_name_does_not_hide_a_command(commands: Path, tmp_p
     ],
     ids=["exit", "SIGKILL", "SIGTERM", "SIGINT"],
 )
-def test_another_command_runs_as_a_child_and_ends_us_as_it_ends(
+def test_another_command_runs_as_a_subprocess_and_the_run_ends_as_it_ends(
     source: str, status: int, out: str, commands: Path, tmp_path: Path
 ) -> None:
     command(source, commands / "tool")
@@ -244,9 +244,9 @@ def test_python_itself_is_a_command_whose_program_is_instrumented(tmp_path: Path
         ("tool", "cannot run {commands}/tool: No such file or directory"),
     ],
 )
-def test_what_cannot_be_run_is_one_line(name: str, sentence: str, commands: Path, tmp_path: Path) -> None:
+def test_a_program_that_cannot_be_run_is_one_line(name: str, sentence: str, commands: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     command("#!/no/such/interpreter\n", commands / "tool")
     expected = (2, "", f"otel-genai run: {sentence.format(commands=commands)}\n")
-    # With a summary: there is none of what did not run.
+    # With a summary, which is not printed: nothing has run.
     assert outcome(RUN[:-1], name, cwd=tmp_path, **on_path(commands)) == expected

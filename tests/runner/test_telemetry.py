@@ -1,49 +1,32 @@
-"""`otel-genai run` exports what the environment asks for and nothing else, and loses nothing on any way out."""
+"""`otel-genai run` exports to the exporters of the environment and no others, and loses no telemetry however the program ends."""
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.otlp.receiver import receiver
+from tests.support.processes import OWN_TELEMETRY, RUN, SUMMARISED_RUN, outcome, signalled
 
-RUN = (str(Path(sys.executable).with_name("otel-genai")), "run")
-PATIENCE_S = 30.0
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-
-OWN_TELEMETRY = """\
-from opentelemetry import _logs, metrics, trace
-metrics.get_meter("app").create_counter("own.counter").add(1)
-_logs.get_logger("app").emit(_logs.LogRecord(body="own record"))
-with trace.get_tracer("app").start_as_current_span("own span"):
-    pass
-"""
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
-def run(source: str, *options: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a script, given as text, to its end."""
+def run(
+    source: str, *, cwd: Path, launcher: tuple[str, ...] = RUN, variables: dict[str, str] | None = None
+) -> tuple[int, str, str]:
+    """Run a script to its end, and return its exit status, stdout and stderr."""
     (cwd / "app.py").write_text(source)
-    return subprocess.run(
-        [*RUN, *options, "app.py"],
-        cwd=cwd,
-        env=ENVIRONMENT | variables,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
+    return outcome(launcher, "app.py", cwd=cwd, **(variables or {}))
 
 
-# ── no way out loses anything ──────────────────────────────────────────────────────────────────────────────────────────
+# ── the end of the program ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
-    ("leaves", "status"),
+    ("end", "status"),
     [
         ("pass", 0),
         ("raise ValueError", 1),
@@ -51,30 +34,31 @@ def run(source: str, *options: str, cwd: Path, **variables: str) -> subprocess.C
         ("raise KeyboardInterrupt", -2),
         ("import threading; threading.Thread(target=lambda: threading.main_thread().join()).start()", 0),
         ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", -15),
-        # The signal strikes while the script holds the very locks that starting a thread needs.
+        # The script holds a lock that the start of a thread needs.
         ("import os, signal, threading\nwith threading._active_limbo_lock: os.kill(os.getpid(), signal.SIGTERM)", -15),
     ],
     ids=["return", "error", "exit", "interrupt", "a thread lives on", "SIGTERM", "SIGTERM under a lock"],
 )
-def test_all_three_signals_arrive_on_every_way_out(leaves: str, status: int, tmp_path: Path) -> None:
+def test_all_telemetry_is_sent_however_the_program_ends(end: str, status: int, tmp_path: Path) -> None:
     with receiver() as received:
-        done = run(OWN_TELEMETRY + leaves, "--no-summary", cwd=tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=received.endpoint)
-    assert done.returncode == status
+        variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint}
+        assert run(OWN_TELEMETRY + end, cwd=tmp_path, variables=variables)[0] == status
     assert [span.name for span in received.spans] == ["own span"]
     assert [metric.name for metric in received.metrics] == ["own.counter"]
     assert [record.body.string_value for record in received.logs] == ["own record"]
 
 
-def test_sigterm_after_the_sdk_was_shut_down_is_no_news(tmp_path: Path) -> None:
-    leaves = "metrics.get_meter_provider().shutdown()\nimport os, signal; os.kill(os.getpid(), signal.SIGTERM)"
+def test_sigterm_after_the_sdk_was_shut_down_prints_nothing(tmp_path: Path) -> None:
+    end = "metrics.get_meter_provider().shutdown()\nimport os, signal; os.kill(os.getpid(), signal.SIGTERM)"
     with receiver() as received:
-        done = run(OWN_TELEMETRY + leaves, "--no-summary", cwd=tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=received.endpoint)
-    assert (done.returncode, done.stderr) == (-signal.SIGTERM, "")
+        variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint}
+        status, _, err = run(OWN_TELEMETRY + end, cwd=tmp_path, variables=variables)
+    assert (status, err) == (-signal.SIGTERM, "")
     assert [metric.name for metric in received.metrics] == ["own.counter"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_from_outside_loses_nothing(number: signal.Signals, tmp_path: Path) -> None:
+def test_a_signal_from_outside_loses_no_span(number: signal.Signals, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
         "import signal, time\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -83,22 +67,10 @@ def test_a_signal_from_outside_loses_nothing(number: signal.Signals, tmp_path: P
         "while True:\n"
         "    time.sleep(0.01)\n"
     )
-    with (
-        receiver() as received,
-        subprocess.Popen(
-            [*RUN, "app.py"],
-            cwd=tmp_path,
-            env=ENVIRONMENT | {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process,
-    ):
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(number)
-        _, err = process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == -number
+    with receiver() as received:
+        variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint}
+        status, _, err = signalled(SUMMARISED_RUN, "app.py", number=number, cwd=tmp_path, **variables)
+    assert status == -number
     assert [span.name for span in received.spans] == ["own span"]
     assert err.endswith("otel-genai: no GenAI calls were made\n")
 
@@ -106,25 +78,24 @@ def test_a_signal_from_outside_loses_nothing(number: signal.Signals, tmp_path: P
 def test_a_fork_sends_its_own_spans_once_and_prints_no_summary(tmp_path: Path) -> None:
     forking = "import os, sys\nif os.fork() == 0:\n    trace.get_tracer('app').start_span('of the fork').end()\n    sys.exit()\nos.wait()\n"
     with receiver() as received:
-        done = run(OWN_TELEMETRY + forking, cwd=tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=received.endpoint)
+        variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint}
+        _, _, err = run(OWN_TELEMETRY + forking, cwd=tmp_path, launcher=SUMMARISED_RUN, variables=variables)
     assert sorted(span.name for span in received.spans) == ["of the fork", "own span"]
-    assert done.stderr == "otel-genai: no GenAI calls were made\n"
+    assert err == "otel-genai: no GenAI calls were made\n"
 
 
-def test_the_summary_comes_after_the_last_words_of_the_script(tmp_path: Path) -> None:
-    done = run(
-        "import atexit, sys\natexit.register(print, 'bye', file=sys.stderr)\nraise SystemExit('no luck')", cwd=tmp_path
-    )
-    assert done.stderr.splitlines() == ["no luck", "bye", "otel-genai: no GenAI calls were made"]
+def test_the_summary_comes_after_all_output_of_the_script(tmp_path: Path) -> None:
+    source = "import atexit, sys\natexit.register(print, 'bye', file=sys.stderr)\nraise SystemExit('no luck')"
+    _, _, err = run(source, cwd=tmp_path, launcher=SUMMARISED_RUN)
+    assert err.splitlines() == ["no luck", "bye", "otel-genai: no GenAI calls were made"]
 
 
-# ── where telemetry goes ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── exporters ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_with_nothing_set_nothing_is_sent_and_nothing_is_said(tmp_path: Path) -> None:
-    # An exporter that finds no collector where it looks by default says so on stderr.
-    done = run(OWN_TELEMETRY, "--no-summary", cwd=tmp_path)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+def test_with_nothing_set_nothing_is_sent_and_nothing_is_printed(tmp_path: Path) -> None:
+    # An exporter that finds no collector at its default endpoint prints an error.
+    assert run(OWN_TELEMETRY, cwd=tmp_path) == (0, "", "")
 
 
 EXPORTERS = """\
@@ -172,10 +143,9 @@ print(exporters(SpanExporter), exporters(MetricExporter), exporters(LogRecordExp
     ],
 )
 def test_exporters_follow_the_environment(variables: dict[str, str], exporters: str, tmp_path: Path) -> None:
-    # `os._exit`: nothing listens there.
+    # `os._exit`, because there is no collector that a flush could reach.
     source = EXPORTERS + "import os, sys\nsys.stdout.flush()\nos._exit(0)"
-    done = run(source, "--no-summary", cwd=tmp_path, **variables)
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"{exporters}\n", "")
+    assert run(source, cwd=tmp_path, variables=variables) == (0, f"{exporters}\n", "")
 
 
 @pytest.mark.parametrize(
@@ -187,19 +157,17 @@ def test_exporters_follow_the_environment(variables: dict[str, str], exporters: 
         ({"OTEL_SDK_DISABLED": "true"}, "['opentelemetry.sdk']"),
     ],
 )
-def test_only_what_is_needed_is_imported(variables: dict[str, str], imported: str, tmp_path: Path) -> None:
-    done = run(
-        "import sys\nprint(sorted({'grpc', 'requests', 'rich', 'openai', 'opentelemetry.sdk'} & set(sys.modules)))",
-        cwd=tmp_path,
-        **variables,
-    )
-    assert (done.returncode, done.stdout) == (0, f"{imported}\n")
+def test_only_needed_libraries_are_imported(variables: dict[str, str], imported: str, tmp_path: Path) -> None:
+    source = "import sys\nprint(sorted({'grpc', 'requests', 'rich', 'openai', 'opentelemetry.sdk'} & set(sys.modules)))"
+    done = run(source, cwd=tmp_path, launcher=SUMMARISED_RUN, variables=variables)
+    assert done[:2] == (0, f"{imported}\n")
 
 
 def test_a_disabled_sdk_does_nothing(tmp_path: Path) -> None:
     with receiver() as received:
-        done = run(OWN_TELEMETRY, cwd=tmp_path, OTEL_SDK_DISABLED="TRUE", OTEL_EXPORTER_OTLP_ENDPOINT=received.endpoint)
-    assert (done.returncode, done.stderr) == (0, "otel-genai: no GenAI calls were made\n")
+        variables = {"OTEL_SDK_DISABLED": "TRUE", "OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint}
+        status, _, err = run(OWN_TELEMETRY, cwd=tmp_path, launcher=SUMMARISED_RUN, variables=variables)
+    assert (status, err) == (0, "otel-genai: no GenAI calls were made\n")
     assert received.paths == []
 
 
@@ -212,21 +180,17 @@ def test_a_disabled_sdk_does_nothing(tmp_path: Path) -> None:
         ({"OTEL_RESOURCE_ATTRIBUTES": "team=ml"}, "app"),
     ],
 )
-def test_the_service_is_called_like_the_script_unless_told(
+def test_the_service_has_the_name_of_the_script_by_default(
     variables: dict[str, str], name: str, tmp_path: Path
 ) -> None:
     with receiver() as received:
-        run(
-            OWN_TELEMETRY,
-            cwd=tmp_path,
-            OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{received.endpoint}/v1/traces",
-            **variables,
-        )
+        variables |= {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{received.endpoint}/v1/traces"}
+        run(OWN_TELEMETRY, cwd=tmp_path, launcher=SUMMARISED_RUN, variables=variables)
     (resource,) = received.resources
     assert {a.key: a.value.string_value for a in resource.attributes}["service.name"] == name
 
 
-# ── settings that cannot be followed ───────────────────────────────────────────────────────────────────────────────────
+# ── impossible settings ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -234,7 +198,7 @@ def test_the_service_is_called_like_the_script_unless_told(
     [
         (
             {"OTEL_TRACES_EXPORTER": "jaeger"},
-            "no traces exporter named 'jaeger' is installed (there are: console, otlp_proto_grpc, otlp_proto_http)",
+            "no traces exporter named 'jaeger' is installed (installed: console, otlp_proto_grpc, otlp_proto_http)",
         ),
         (
             {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"},
@@ -246,20 +210,31 @@ def test_the_service_is_called_like_the_script_unless_told(
         ),
     ],
 )
-def test_a_setting_that_cannot_be_followed_is_one_line(
-    variables: dict[str, str], sentence: str, tmp_path: Path
-) -> None:
-    done = run("print('must not run')", cwd=tmp_path, **variables)
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"otel-genai run: {sentence}\n")
+def test_an_impossible_setting_is_one_line(variables: dict[str, str], sentence: str, tmp_path: Path) -> None:
+    done = run("print('must not run')", cwd=tmp_path, launcher=SUMMARISED_RUN, variables=variables)
+    assert done == (2, "", f"otel-genai run: {sentence}\n")
 
 
 def test_an_unreachable_collector_leaves_the_script_alone(tmp_path: Path) -> None:
-    done = run(
-        OWN_TELEMETRY + "print('fine')",
-        "--no-summary",
-        cwd=tmp_path,
-        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="http://127.0.0.1:9/v1/traces",
-        OTEL_EXPORTER_OTLP_TIMEOUT="1",
+    variables = {
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:9/v1/traces",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "1",
+    }
+    status, out, err = run(OWN_TELEMETRY + "print('fine')", cwd=tmp_path, variables=variables)
+    assert (status, out) == (0, "fine\n")
+    assert "Traceback" not in err
+
+
+# ── the provider of the run ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("variables", "yields"), [({}, True), ({"OTEL_TRACES_EXPORTER": "console"}, False)])
+def test_a_library_may_set_its_own_provider_if_that_of_the_run_sends_nothing(
+    variables: dict[str, str], yields: bool, tmp_path: Path
+) -> None:
+    """VLLM sets one if an argument names an endpoint."""
+    source = (
+        "import openai\nfrom opentelemetry import trace\n"
+        "print(hasattr(trace.get_tracer_provider(), 'otel_genai_yields_to_library'))\n"
     )
-    assert (done.returncode, done.stdout) == (0, "fine\n")
-    assert "Traceback" not in done.stderr
+    assert run(source, cwd=tmp_path, variables=variables) == (0, f"{yields}\n", "")

@@ -1,4 +1,4 @@
-"""A run that is started within a trace belongs to it; a server that is started within one does not glue its requests to it."""
+"""A run that is started within a trace belongs to it. The requests to a server that is started within one do not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.processes import PYTHON, RUN, outcome
+from tests.support.processes import CALL, PYTHON, RUN, outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,17 +17,12 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
 
-CALL = """\
-import openai
-def call():
-    with openai.OpenAI(max_retries=0) as client:
-        client.chat.completions.create(model="sim-small", messages=[{"role": "user", "content": "hello"}])
-"""
+INSTRUMENTED_CALL = "import openai\n" + CALL
 
 
 @pytest.fixture
 def variables(variables: dict[str, str]) -> dict[str, str]:
-    """Where calls and spans go, and the trace that the program is started within."""
+    """Return the endpoints of calls and spans, and the trace that the program is started within."""
     return {
         **variables,
         "TRACEPARENT": TRACEPARENT,
@@ -36,7 +31,7 @@ def variables(variables: dict[str, str]) -> dict[str, str]:
 
 
 def parents(received: Received) -> list[tuple[str, str, str]]:
-    """Name, trace and parent of every span; what is not in the trace has no ids."""
+    """Return name, trace and parent of every span. The empty string stands for any trace but `TRACE`."""
     return sorted(
         (span.name, TRACE if span.trace_id.hex() == TRACE else "", span.parent_span_id.hex()) for span in received.spans
     )
@@ -64,18 +59,18 @@ def parents(received: Received) -> list[tuple[str, str, str]]:
     ],
     ids=["main thread", "thread", "task", "fork", "spawn", "sockets"],
 )
-def test_what_has_no_parent_belongs_to_the_trace(
+def test_a_span_without_a_parent_belongs_to_the_trace(
     program: str, received: Received, variables: dict[str, str], tmp_path: Path
 ) -> None:
-    (tmp_path / "app.py").write_text(CALL + program)
+    (tmp_path / "app.py").write_text(INSTRUMENTED_CALL + program)
     assert outcome(RUN, "app.py", cwd=tmp_path, **variables) == (0, "", "")
     assert parents(received) == [("chat sim-small", TRACE, PARENT)]
     assert {span.trace_state for span in received.spans} == {"vendor=1"}
 
 
-def test_what_has_a_parent_keeps_it(received: Received, variables: dict[str, str], tmp_path: Path) -> None:
+def test_a_span_with_a_parent_keeps_it(received: Received, variables: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
-        CALL + "from opentelemetry import trace\n"
+        INSTRUMENTED_CALL + "from opentelemetry import trace\n"
         "with trace.get_tracer('app').start_as_current_span('outer'):\n    call()\n"
     )
     assert outcome(RUN, "app.py", cwd=tmp_path, **variables) == (0, "", "")
@@ -84,7 +79,7 @@ def test_what_has_a_parent_keeps_it(received: Received, variables: dict[str, str
 
 
 SERVER = (
-    CALL
+    INSTRUMENTED_CALL
     + """
 import asyncio
 async def handle(reader, writer):
@@ -102,7 +97,7 @@ asyncio.run(main())
 )
 
 THREADED_SERVER = (
-    CALL
+    INSTRUMENTED_CALL
     + """
 import socketserver, socket, threading
 class Handler(socketserver.BaseRequestHandler):
@@ -119,7 +114,7 @@ with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
 )
 
 FORKING_SERVER = (
-    CALL
+    INSTRUMENTED_CALL
     + """
 import os, socket
 call()
@@ -143,7 +138,7 @@ def test_requests_to_a_server_begin_traces_of_their_own(
 ) -> None:
     (tmp_path / "app.py").write_text(server)
     assert outcome(RUN, "app.py", cwd=tmp_path, **variables) == (0, "", "")
-    # Before it listened, it was a program like any other.
+    # The first call was made before the process listened.
     assert parents(received) == [
         ("chat sim-small", "", ""),
         ("chat sim-small", "", ""),
@@ -161,7 +156,7 @@ def test_a_child_follows_the_trace_that_it_was_started_within(
     received: Received, variables: dict[str, str], tmp_path: Path
 ) -> None:
     own = f"00-{TRACE}-00000000000000ff-01"
-    (tmp_path / "child.py").write_text(CALL + "call()")
+    (tmp_path / "child.py").write_text(INSTRUMENTED_CALL + "call()")
     (tmp_path / "app.py").write_text(
         "import os, subprocess, sys\n"
         "subprocess.run([sys.executable, 'child.py'])\n"
@@ -172,23 +167,21 @@ def test_a_child_follows_the_trace_that_it_was_started_within(
 
 
 @pytest.mark.parametrize("value", ["", "nonsense", f"00-{'0' * 32}-{PARENT}-01"])
-def test_a_trace_that_is_none_is_ignored(
-    value: str, received: Received, variables: dict[str, str], tmp_path: Path
-) -> None:
-    (tmp_path / "app.py").write_text(CALL + "call()")
+def test_an_invalid_trace_is_ignored(value: str, received: Received, variables: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(INSTRUMENTED_CALL + "call()")
     assert outcome(RUN, "app.py", cwd=tmp_path, **variables | {"TRACEPARENT": value}) == (0, "", "")
     assert parents(received) == [("chat sim-small", "", "")]
 
 
-def test_a_trace_that_was_not_sampled_is_not_sampled_here(
+def test_spans_of_an_unsampled_trace_are_not_sampled(
     received: Received, variables: dict[str, str], tmp_path: Path
 ) -> None:
-    (tmp_path / "app.py").write_text(CALL + "call()")
+    (tmp_path / "app.py").write_text(INSTRUMENTED_CALL + "call()")
     assert outcome(RUN, "app.py", cwd=tmp_path, **variables | {"TRACEPARENT": f"00-{TRACE}-{PARENT}-00"}) == (0, "", "")
     assert received.spans == []
 
 
-def test_contexts_of_the_program_work_as_without_us(variables: dict[str, str], tmp_path: Path) -> None:
+def test_contexts_of_the_program_work_as_under_plain_python(variables: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
         "from opentelemetry import baggage, context\n"
         "token = context.attach(baggage.set_baggage('key', 'value'))\n"

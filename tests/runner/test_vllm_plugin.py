@@ -1,4 +1,4 @@
-"""vLLM's plug-in: idle unless one variable says otherwise, and then a vLLM that was started without us is instrumented."""
+"""vLLM's plug-in does nothing unless a variable switches it on. Then it instruments a vLLM that runs without `otel-genai run`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ENGINE = """
 class LLMEngine:
     def __init__(self, log_stats=False): pass
-    def add_request(self, request_id, prompt, params): raise ValueError("no room")
+    def add_request(self, request_id, prompt, params): raise ValueError("too long")
     def step(self): pass
 """
 FRONT_END = """
@@ -66,7 +66,7 @@ ON = {"OTEL_GENAI_VLLM_PLUGIN": "true"}
 
 @pytest.fixture
 def vllm(tmp_path: Path) -> dict[str, str]:
-    """An installed vLLM of which there is little more than the engine; how to find it."""
+    """Install a vLLM that has little more than an engine, and return the variables that make it importable."""
     place = tmp_path / "site"
     package = place / "vllm" / "v1" / "engine"
     package.mkdir(parents=True)
@@ -85,19 +85,19 @@ def test_vllm_finds_it() -> None:
 
 
 @pytest.mark.parametrize("setting", [{}, {"OTEL_GENAI_VLLM_PLUGIN": ""}, {"OTEL_GENAI_VLLM_PLUGIN": "false"}])
-def test_being_installed_changes_nothing(
+def test_without_its_setting_it_changes_nothing(
     setting: dict[str, str], vllm: dict[str, str], variables: dict[str, str], received: Received, tmp_path: Path
 ) -> None:
     program = FRONT_END + SERVES
     assert outcome(PYTHON, "-c", program, cwd=tmp_path, **vllm, **variables, **setting) == (
         0,
-        "False False\nFalse\nno room\n",
+        "False False\nFalse\ntoo long\n",
         "",
     )
     assert received.paths == []
 
 
-def test_a_setting_that_is_not_understood_is_one_warning(vllm: dict[str, str], tmp_path: Path) -> None:
+def test_an_invalid_setting_is_one_warning(vllm: dict[str, str], tmp_path: Path) -> None:
     setting = {"OTEL_GENAI_VLLM_PLUGIN": "yes please"}
     status, out, err = outcome(PYTHON, "-c", FRONT_END, cwd=tmp_path, **vllm, **setting)
     assert (status, out) == (0, "False False\n")
@@ -114,11 +114,11 @@ def test_a_process_that_makes_no_engine_sets_nothing_up(
     assert received.paths == []
 
 
-def test_one_that_does_is_instrumented_as_under_the_runner(
+def test_a_process_that_makes_an_engine_is_instrumented(
     vllm: dict[str, str], variables: dict[str, str], received: Received, tmp_path: Path
 ) -> None:
     done = outcome(PYTHON, "-c", FRONT_END + SERVES, cwd=tmp_path, **vllm, **variables, **ON)
-    assert done == (0, "True False\nTrue\nno room\n", "")
+    assert done == (0, "True False\nTrue\ntoo long\n", "")
     assert {(span.name, span.kind) for span in received.spans} >= {
         ("classify", Span.SPAN_KIND_INTERNAL),
         ("cold_start", Span.SPAN_KIND_INTERNAL),
@@ -127,31 +127,33 @@ def test_one_that_does_is_instrumented_as_under_the_runner(
     assert services == {"vllm"}
 
 
-def test_a_provider_of_the_programs_own_stays(vllm: dict[str, str], tmp_path: Path) -> None:
+def test_a_provider_of_the_program_stays(vllm: dict[str, str], tmp_path: Path) -> None:
     done = outcome(PYTHON, "-c", FRONT_END + PROVIDER, cwd=tmp_path, **vllm, **ON)
     assert done == (0, "True False\nTrue\n", "")
 
 
 @pytest.mark.parametrize(("setting", "same"), [({}, True), (ON, False)])
-def test_spans_that_vllm_sends_by_itself_have_ids_of_their_own(
+def test_spans_of_vllms_own_have_different_ids(
     setting: dict[str, str], same: bool, vllm: dict[str, str], tmp_path: Path
 ) -> None:
-    """It seeds the random numbers of each of its processes, and those of one process more than once."""
+    """VLLM seeds the random numbers of each of its processes, and those of one process more than once."""
     assert outcome(PYTHON, "-c", SEEDED, cwd=tmp_path, **vllm, **setting) == (0, f"{same}\n", "")
 
 
-def test_under_the_runner_there_is_nothing_left_to_do(
+def test_under_the_runner_it_changes_nothing(
     vllm: dict[str, str], variables: dict[str, str], received: Received, tmp_path: Path
 ) -> None:
     done = outcome(RUN, "-c", FRONT_END + SERVES, cwd=tmp_path, **vllm, **variables, **ON)
-    assert done == (0, "True True\nTrue\nno room\n", "")
+    assert done == (0, "True True\nTrue\ntoo long\n", "")
     assert [span.name for span in received.spans].count("cold_start") == 1
 
 
-def test_what_cannot_be_set_up_is_one_warning_and_the_engine_is_made(vllm: dict[str, str], tmp_path: Path) -> None:
+def test_an_sdk_that_cannot_be_set_up_is_one_warning_and_the_engine_is_made(
+    vllm: dict[str, str], tmp_path: Path
+) -> None:
     setting = {**ON, "OTEL_TRACES_EXPORTER": "nosuch"}
     status, out, err = outcome(PYTHON, "-c", FRONT_END + SERVES, cwd=tmp_path, **vllm, **setting)
-    assert (status, out) == (0, "True False\nTrue\nno room\n")
+    assert (status, out) == (0, "True False\nTrue\ntoo long\n")
     assert err.startswith(
         "OTEL_GENAI_VLLM_PLUGIN: no telemetry is sent: no traces exporter named 'nosuch' is installed"
     )

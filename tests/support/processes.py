@@ -1,4 +1,4 @@
-"""Programs started from a shell's point of view: what they answer, and how they end."""
+"""Programs as a shell starts them: their exit status, stdout and stderr."""
 
 from __future__ import annotations
 
@@ -12,9 +12,26 @@ if TYPE_CHECKING:
     import signal
 
 PYTHON = (sys.executable,)
-RUN = (str(Path(sys.executable).with_name("otel-genai")), "run", "--no-summary")
+SUMMARISED_RUN = (str(Path(sys.executable).with_name("otel-genai")), "run")
+RUN = (*SUMMARISED_RUN, "--no-summary")
 RUN_AS_MODULE = (sys.executable, "-m", "otel_genai", "run", "--no-summary")
-SUMMARISED_RUN = RUN[:2]
+
+CALL = """\
+def call(n=0):
+    import openai
+    with openai.OpenAI(max_retries=0) as client:
+        client.chat.completions.create(model="sim-small", messages=[{"role": "user", "content": "hello"}])
+    return n
+"""
+"""Source of a function that makes one call, whose span is `chat sim-small`."""
+OWN_TELEMETRY = """\
+from opentelemetry import _logs, metrics, trace
+metrics.get_meter("app").create_counter("own.counter").add(1)
+_logs.get_logger("app").emit(_logs.LogRecord(body="own record"))
+with trace.get_tracer("app").start_as_current_span("own span"):
+    pass
+"""
+"""Source that records one measurement, one log record and one span."""
 
 PATIENCE_S = 60.0
 ENVIRONMENT = {
@@ -25,7 +42,7 @@ ENVIRONMENT = {
 
 
 def outcome(launcher: tuple[str, ...], *arguments: str, cwd: Path, **variables: str) -> tuple[int, str, str]:
-    """Exit status, stdout and stderr."""
+    """Run a program to its end and return its exit status, stdout and stderr."""
     done = subprocess.run(
         [*launcher, *arguments],
         cwd=cwd,
@@ -41,7 +58,7 @@ def outcome(launcher: tuple[str, ...], *arguments: str, cwd: Path, **variables: 
 def signalled(
     launcher: tuple[str, ...], *arguments: str, number: signal.Signals, cwd: Path, **variables: str
 ) -> tuple[int, str, str]:
-    """The same, of a program that gets a signal once it has said `ready`."""
+    """Send a signal to a program that has printed `ready`, and return the same without that line."""
     with subprocess.Popen(
         [*launcher, *arguments],
         cwd=cwd,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from otel_genai.content import Message, Prompt, Text
-
 from otel_genai.endpoint.endpoint import Arguments, Endpoint
 from otel_genai.operation import Failure, Request, Response, Usage
 

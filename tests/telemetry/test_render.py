@@ -7,8 +7,8 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from otel_genai.content import Blob, File, Message, Part, Prompt, Reasoning, Text, Tool, ToolCall, ToolCallResponse, Uri
 
+from otel_genai.content import Blob, File, Message, Part, Prompt, Reasoning, Text, Tool, ToolCall, ToolCallResponse, Uri
 from otel_genai.operation import Failure, Operation, Request, Response, Timing, Usage
 from otel_genai.semconv.metrics import Measure
 from otel_genai.telemetry import render

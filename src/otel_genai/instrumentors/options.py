@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from otel_genai.config import Config
+from otel_genai.config import COMPLETION_HOOK, Config
 
 _PROVIDERS: Final = ("tracer_provider", "meter_provider", "logger_provider")
 _SETTINGS: Final = ("provider", "redact", "completion_hook", "engine_stats")
@@ -23,7 +23,10 @@ class InstrumentOptions(NamedTuple):
         if unknown:
             known = ", ".join((*_PROVIDERS, *_SETTINGS))
             raise ValueError(f"instrument() does not know {', '.join(sorted(unknown))}; it takes {known}")
-        return cls(
-            Config.from_environment(**{name: options[name] for name in _SETTINGS if name in options}),
-            {name: options[name] for name in _PROVIDERS if name in options},
-        )
+        config = Config.from_environment(**{name: options[name] for name in _SETTINGS if name in options})
+        hook_name = COMPLETION_HOOK.read()
+        if config.completion_hook is not None or hook_name is not None:
+            from otel_genai.telemetry import completion_hook
+
+            config = config._replace(completion_hook=completion_hook.usable(config.completion_hook, hook_name))
+        return cls(config, {name: options[name] for name in _PROVIDERS if name in options})

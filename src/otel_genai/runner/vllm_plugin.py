@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from otel_genai.config import VLLM_PLUGIN, vllm_plugin_is_wanted
+from otel_genai.config import VLLM_PLUGIN
 from otel_genai.guard import Guard
 
 _logger = logging.getLogger("otel_genai")
@@ -20,7 +20,7 @@ _SERVICE = "vllm"
 def activate() -> None:
     """Instrument this process if the setting says so. vLLM may call it several times."""
     with _ACTIVATING:
-        if vllm_plugin_is_wanted():
+        if VLLM_PLUGIN.read():
             import otel_genai
             from otel_genai.server.cold_start import beforehand
 

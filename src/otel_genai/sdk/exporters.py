@@ -55,8 +55,8 @@ def missing_exporter() -> str | None:
         installed = entry_points(group=f"opentelemetry_{signal}_exporter").names
         for name in exporters(signal):
             if name not in installed:
-                choice = ", ".join(sorted(installed)) or "none at all"
-                return f"no {signal} exporter named {name!r} is installed (there are: {choice})"
+                choice = ", ".join(sorted(installed)) or "none"
+                return f"no {signal} exporter named {name!r} is installed (installed: {choice})"
     return None
 
 

@@ -47,4 +47,4 @@ def alternatives(name: str, installed: Collection[str]) -> str:
     from difflib import get_close_matches
 
     choice = get_close_matches(name, installed) or sorted(installed)
-    return f" (there is: {', '.join(choice)})" if choice else " (and neither is any other)"
+    return f" (installed: {', '.join(choice)})" if choice else " (none is)"

@@ -1,6 +1,7 @@
-"""Hooks of the ecosystem that are given prompts and answers, to upload them or enrich the span.
+"""Completion hooks: third-party objects that receive prompts and answers, to upload them or to enrich the span.
 
-The protocol and its message types are those of `opentelemetry-util-genai`, which is no dependency: hooks exist only where it is installed.
+The protocol and its message types are those of `opentelemetry-util-genai` 1.3b0 (`completion_hook.py`, `types.py`). That package is no
+dependency of ours: hooks exist only where it is installed.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import logging
 from base64 import b64decode
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.content import (
     Blob,
@@ -26,6 +27,7 @@ from otel_genai.content import (
 )
 
 if TYPE_CHECKING:
+    from otel_genai.config import CompletionHook
     from otel_genai.content import Message, Part
     from otel_genai.operation import Operation
 
@@ -35,35 +37,29 @@ _TYPES: Final = "opentelemetry.util.genai.types"
 _LOADER: Final = "opentelemetry.util.genai.completion_hook"
 
 
-class CompletionHook(Protocol):
-    """What a hook has: one method, called with every operation that ends, whatever was sampled or captured."""
+def usable(hook: CompletionHook | None, name: str | None) -> CompletionHook | None:
+    """The hook that the user passed, or else the installed hook of this name; `None`, and a warning, if there is none.
 
-    def on_completion(
-        self,
-        *,
-        inputs: list[Any],
-        outputs: list[Any],
-        system_instruction: list[Any],
-        tool_definitions: list[Any] | None = None,
-        span: Any = None,
-        log_record: Any = None,
-    ) -> None:
-        """`inputs` and `outputs` are messages of `opentelemetry-util-genai`."""
+    Raises ValueError for a passed hook without `opentelemetry-util-genai`.
+    """
+    if hook is not None and not supported():
+        raise ValueError("completion_hook= needs opentelemetry-util-genai: pip install opentelemetry-util-genai")
+    return hook if hook is not None or name is None else _load(name)
 
 
-def load(name: str) -> CompletionHook | None:
-    """The installed hook of that name; `None`, and a warning, if there is none."""
+def _load(name: str) -> CompletionHook | None:
     if not supported():
         _logger.warning(
             "completion hook %r is not called: it needs opentelemetry-util-genai, which is not installed", name
         )
         return None
-    hook: CompletionHook = import_module(_LOADER).load_completion_hook()  # reads the same variable, and warns by itself
+    # It reads the same variable, and warns of a name that it does not find.
+    hook: CompletionHook = import_module(_LOADER).load_completion_hook()
     return hook
 
 
 def supported() -> bool:
-    """Whether the package that hooks take their types from is installed."""
+    """Whether `opentelemetry-util-genai` is installed, which defines the types that hooks take."""
     try:
         return find_spec(_TYPES) is not None
     except ModuleNotFoundError:
@@ -71,7 +67,7 @@ def supported() -> bool:
 
 
 def call(hook: CompletionHook, operation: Operation, span: Any, log_record: Any) -> None:
-    """Give the hook what was asked and answered."""
+    """Call the hook with the prompt and the answer of an operation."""
     types = import_module(_TYPES)
     prompt = operation.prompt or Prompt()
     hook.on_completion(

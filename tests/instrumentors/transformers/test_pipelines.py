@@ -135,7 +135,6 @@ def test_texts_are_captured_as_those_of_a_user(generator: Any, capturing: Record
 
 def test_parts_of_a_message_that_are_text_are_captured(capturing: Recorded) -> None:
     from otel_genai.content import Message, Prompt, Text
-
     from otel_genai.endpoint.endpoint import Arguments
     from otel_genai.instrumentors.transformers.pipelines import pipeline_prompt
 
