@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
 from otel_genai.content import Prompt
@@ -50,9 +51,13 @@ def test_every_key_of_a_line_is_documented() -> None:
 
 def test_the_examples_can_be_read_and_run(tmp_path: Path) -> None:
     (example,) = re.findall(r"```json\n(.+?)```", PAGE, re.DOTALL)
-    (program, _) = re.findall(r"```python\n(.+?)```", PAGE, re.DOTALL)
+    reader, program, _ = re.findall(r"```python\n(.+?)```", PAGE, re.DOTALL)
     run = saved(tmp_path / "run.jsonl", *(f"{line}\n".encode() for line in example.replace("\n ", "").splitlines()))
     (one,) = read_recordings([run]).operations
     assert (one.model, one.first_token, len(one.chunks)) == ("sim-small", 0.038761, 9)
     printed = subprocess.check_output([sys.executable, "-c", program], cwd=tmp_path, text=True)
     assert printed == "38761 [249, 162, 134, 1080, 3200, 199, 279, 642]\n"
+    printed = subprocess.check_output([sys.executable, "-c", reader], cwd=tmp_path, text=True)
+    model, duration, first_token, gap = printed.split()
+    assert (model, duration, first_token) == ("sim-small", "0.044839", "0.038761")
+    assert float(gap) == pytest.approx(0.0032)
