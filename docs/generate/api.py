@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from docs.generate.markdown import table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 PUBLIC_MODULES: Final = {
     "otel_genai": "switching on and off, observers, and the records that observers receive",
@@ -21,11 +21,13 @@ PUBLIC_MODULES: Final = {
     "otel_genai.instrumentors.openai": "the instrumentor of one library: OpenAI's client",
     "otel_genai.instrumentors.transformers": "the instrumentor of one library: transformers",
     "otel_genai.instrumentors.vllm": "the instrumentor of one library: vLLM",
+    "otel_genai.recording": "recordings, read back as records",
     "otel_genai.simulator": "the simulated model server, for tests",
 }
 """Module → its use."""
 _CONTENT: Final = "otel_genai.content"
 _RECORDS: Final = "otel_genai.operation"
+_MANUAL: Final = "otel_genai.call.manual"
 
 Definition = ast.ClassDef | ast.FunctionDef | ast.Assign
 
@@ -95,11 +97,21 @@ def modules() -> Iterator[str]:
     return table(("Module", "Use"), ((f"`{name}`", use) for name, use in PUBLIC_MODULES.items()))
 
 
-def functions(module: str) -> Iterator[str]:
-    """Every function and alias that a module exports, with its docstring."""
+def functions() -> Iterator[str]:
+    """The functions and aliases of `otel_genai`, with their docstrings."""
+    return names("otel_genai", lambda source: source not in {_CONTENT, _RECORDS, _MANUAL, "otel_genai.version"})
+
+
+def manual_operations() -> Iterator[str]:
+    """The classes for operations that no instrumented library makes."""
+    return names("otel_genai", lambda source: source == _MANUAL)
+
+
+def names(module: str, is_wanted: Callable[[str], bool] = lambda _: True) -> Iterator[str]:
+    """The names that a module exports, with their docstrings, from the modules that are wanted."""
     for name in exports(module):
         source = source_of(module, name)
-        if source in {_CONTENT, _RECORDS} or name == "__version__":
+        if not is_wanted(source):
             continue
         found = definition(source, name)
         if isinstance(found, ast.ClassDef):
@@ -132,6 +144,10 @@ def _class(source: str, found: ast.ClassDef) -> Iterator[str]:
     yield from ("", f"### `{found.name}`", "", docstring(source, found.name))
     if constructor is not None and not re.search(r"\b_[A-Z]", ast.unparse(constructor.args)):  # not made by callers
         yield from ("", f"`{found.name}({_parameters(constructor)})`: {_line(ast.get_docstring(constructor) or '')}")
+    if any(isinstance(node, ast.AnnAssign) for node in found.body):
+        yield ""
+        yield from table(("Field", "Type", "Default", "Meaning"), _fields(found))
+        members = {name: node for name, node in members.items() if not _is_property(node)}
     rows = [
         (f"`{name}`" if _is_property(node) else f"`{name}({_parameters(node)})`", _line(ast.get_docstring(node) or ""))
         for name, node in members.items()

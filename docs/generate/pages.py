@@ -41,11 +41,13 @@ TABLES: Final[Mapping[str, Callable[[], Iterator[str]]]] = {
     "arguments": arguments,
     "trip": trip,
     "public modules": api.modules,
-    "functions": partial(api.functions, "otel_genai"),
+    "functions": api.functions,
+    "manual operations": api.manual_operations,
     "records": api.records,
     "content records": api.content_records,
     "instrumentors": api.instrumentors,
-    "simulator": partial(api.functions, "otel_genai.simulator"),
+    "recording": partial(api.names, "otel_genai.recording"),
+    "simulator": partial(api.names, "otel_genai.simulator"),
 }
 
 _PLACE: Final = re.compile(r"(<!-- table: (?P<name>[^>]+) -->\n).*?(<!-- end -->)", re.DOTALL)
