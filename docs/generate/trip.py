@@ -1,70 +1,85 @@
-"""The files of the package that a streamed chat visits, in the order of their first function, recorded from a real call."""
+"""The files that open a streamed chat, in the order of their first use, read from a real call: `python -m docs.generate.trip`.
+
+The call goes through OpenAI's client to a server on loopback. It ends when the application has its stream.
+"""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import openai
 
 import otel_genai
-from docs.generate.markdown import table
+from docs.generate.markdown import code, table
 from tests.support.openai.clients import USER
-from tests.support.openai.scripted_server import HELLO
-from tests.support.openai.transport import client_of_events
+from tests.support.openai.scripted_server import HELLO, Answer, scripted
 from tests.support.providers import Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-_PACKAGE: Final = Path(otel_genai.__file__).parent
-_OPENING: Final = "`create(stream=True)`"
-_CHUNK: Final = "one chunk"
-_END: Final = "the end of the stream"
+_SOURCE: Final = Path(otel_genai.__file__).parent
+_COMPREHENSIONS: Final = ("<genexpr>", "<listcomp>", "<dictcomp>", "<setcomp>")
 
 
-def visited_files() -> dict[str, dict[str, str]]:
-    """Part of the call → file → its first function there. The first call is not recorded: it imports and caches."""
-    otel_genai.instrument(**Recorded().providers)
+class Visit(NamedTuple):
+    """One file and its functions, each in the order of its first call."""
+
+    file: str
+    """The path below `src/otel_genai`."""
+    functions: tuple[str, ...]
+
+
+def streamed_chat() -> tuple[Visit, ...]:
+    """The files of this package between the call of `create(stream=True)` and its return, with default settings.
+
+    The first call of a process imports modules and creates instruments; this is the second.
+    """
+    recorded = Recorded()
+    otel_genai.instrument(**recorded.providers)
     try:
-        with client_of_events(*HELLO) as client:
-            _call(client)
-            return _call(client)
+        with scripted(Answer(events=HELLO)) as server, openai.OpenAI(base_url=server.url, api_key="none") as client:
+            list(client.chat.completions.create(model="gpt-4o", messages=USER, stream=True))
+
+            def create() -> Any:
+                return client.chat.completions.create(model="gpt-4o", messages=USER, stream=True)
+
+            visits, stream = _visits(create)
+            list(stream)
     finally:
         otel_genai.uninstrument()
-
-
-def _call(client: Any) -> dict[str, dict[str, str]]:
-    stream, opening = _files_of(lambda: client.chat.completions.create(model="gpt-4o", messages=USER, stream=True))
-    _, chunk = _files_of(lambda: next(stream))
-    _, end = _files_of(lambda: list(stream))
-    return {_OPENING: opening, _CHUNK: chunk, _END: {file: name for file, name in end.items() if file not in chunk}}
-
-
-def _files_of(action: Callable[[], Any]) -> tuple[Any, dict[str, str]]:
-    visited: dict[str, str] = {}
-
-    def profile(frame: FrameType, event: str, _: Any) -> None:
-        path = Path(frame.f_code.co_filename)
-        if event == "call" and path.is_relative_to(_PACKAGE):
-            visited.setdefault(path.relative_to(_PACKAGE).as_posix(), frame.f_code.co_qualname)
-
-    before = sys.getprofile()
-    sys.setprofile(profile)
-    try:
-        result = action()
-    finally:
-        sys.setprofile(before)
-    return result, visited
+    return visits
 
 
 def trip() -> Iterator[str]:
-    """A row a file, and the number of files that the opening visits."""
-    parts = visited_files()
-    rows = (
-        (part if place == 0 else "", f"`{file}`", f"`{name}`")
-        for part, files in parts.items()
-        for place, (file, name) in enumerate(files.items())
+    """The lines of the table."""
+    yield from table(
+        ("file", "functions, in the order of their first call"),
+        ((f"`{visit.file}`", code(visit.functions)) for visit in streamed_chat()),
     )
-    yield from table(("Part", "File", "First function"), rows)
-    yield from ("", f"The opening visits {len(parts[_OPENING])} files.")
+
+
+def _visits(call: Callable[[], Any]) -> tuple[tuple[Visit, ...], Any]:
+    functions: dict[str, dict[str, None]] = {}
+    root = f"{_SOURCE}/"
+
+    def on_event(frame: FrameType, event: str, _: Any) -> None:
+        if event == "call" and frame.f_code.co_filename.startswith(root):
+            name = frame.f_code.co_qualname
+            if not name.endswith(_COMPREHENSIONS):
+                file = frame.f_code.co_filename.removeprefix(root)
+                functions.setdefault(file, {})[name.replace(".<locals>", "")] = None
+
+    sys.setprofile(on_event)
+    try:
+        result = call()
+    finally:
+        sys.setprofile(None)
+    return tuple(Visit(file, tuple(names)) for file, names in functions.items()), result
+
+
+if __name__ == "__main__":
+    print("\n".join(trip()))
