@@ -149,7 +149,7 @@ class ServerTelemetry:
 
     def __init__(self, **options: Any) -> None:
         """`options` are those of `otel_genai.instrument`. The environment is read now."""
-        config, providers = InstrumentOptions.of(**options)
+        config, providers = InstrumentOptions.parse(**options)
         if config.record_file is not None:
             record_to(config.record_file, config.record_limit)
         self._operations = ManualOperations(_SCOPE, config, **providers)

@@ -18,6 +18,7 @@ from tests.support.openai.faults import (
     ROWS,
     STREAMING_ROWS,
     BrokenAdd,
+    BrokenName,
     BrokenResponse,
     Calls,
     assert_one_warning_each,
@@ -70,7 +71,7 @@ def test_a_call_with_a_bug_in_its_adapter(
     calls = instrument_with(**{function: broken})
     assert [calls.result(row), calls.result(row)] == [undisturbed] * 2
     spans = recorded.spans(2)
-    assert [attribute(span, "gen_ai.operation.name") for span in spans] == [row.load().default.operation] * 2
+    assert [attribute(span, "gen_ai.operation.name") for span in spans] == [row.resolve().default.operation] * 2
     assert {span.status.status_code for span in spans} == {StatusCode.UNSET}
     assert_one_warning_each(caplog, what)
 
@@ -115,7 +116,11 @@ def test_an_error_with_a_bug_in_its_adapter(
             "a request does not carry the trace context",
         ),
         (
-            lambda row: row._replace(served_model=broken) if isinstance(row, ResponseHeadersRow) else row,
+            lambda row: (
+                row._replace(served_model=BrokenName("x-ms-served-model"))
+                if isinstance(row, ResponseHeadersRow)
+                else row
+            ),
             "the model is reported as the response's body has it",
         ),
     ],

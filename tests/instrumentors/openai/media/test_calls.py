@@ -9,7 +9,7 @@ import openai
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 
-from otel_genai.endpoint.endpoint import Arguments
+from otel_genai.endpoint.arguments import Arguments
 from otel_genai.instrumentors.openai import audio, images, moderations
 from tests.support.openai.clients import async_client
 from tests.support.openai.expected_content import content, without_content
