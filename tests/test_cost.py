@@ -24,10 +24,10 @@ from otel_genai.config import CHUNK_METRICS, Config
 from otel_genai.endpoint.arguments import Arguments
 from otel_genai.http.body import loose
 from otel_genai.telemetry.telemetry import Telemetry
-from tests.instrumentors.openai.test_memory import answering
 from tests.support.openai.all_surfaces import SURFACES
 from tests.support.openai.clients import CAPTURE, MADE, USER
 from tests.support.openai.scripted_server import chunk, completion, delta
+from tests.support.openai.transport import client_of_body, client_of_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,13 +131,13 @@ def counted(work: Callable[[], object]) -> Counts:
 
 def of_a_call() -> Counts:
     """A chat call that is not streamed."""
-    create = answering(body=completion()).chat.completions.create
+    create = client_of_body(completion()).chat.completions.create
     return counted(lambda: create(**ASKED))
 
 
 def of_an_embedding() -> Counts:
     """An embeddings call."""
-    create = answering(body=VECTOR).embeddings.create
+    create = client_of_body(VECTOR).embeddings.create
     return counted(lambda: create(model="text-embedding-3-small", input="hello", encoding_format="float"))
 
 
@@ -146,7 +146,7 @@ def of_a_chunk() -> Counts:
 
     def stream(chunks: int) -> Counts:
         events = [chunk(delta(role="assistant", content="")), *[WORD] * chunks, chunk(delta(finish_reason="stop"))]
-        create = answering(*events).chat.completions.create
+        create = client_of_events(*events).chat.completions.create
         return counted(lambda: list(create(**ASKED, stream=True)))
 
     short, long = stream(10), stream(110)
@@ -256,7 +256,7 @@ def content_made(surface: Surface, config: Config, *, sampled: bool) -> int:
         meter_provider=MeterProvider(shutdown_on_exit=False),
     )
 
-    resource = answering(body={}).chat.completions  # endpoints read its client only
+    resource = client_of_body({}).chat.completions  # endpoints read its client only
 
     def call(asked: dict[str, Any], answer: Callable[[], Any]) -> Any:
         call = Call.begin(telemetry, surface.endpoint, Arguments(resource, (), asked))
@@ -264,9 +264,9 @@ def content_made(surface: Surface, config: Config, *, sampled: bool) -> int:
         return call.return_value(answer())
 
     def work() -> None:
-        call(surface.asked, lambda: received(surface.answer))
+        call(surface.arguments, lambda: received(surface.answer))
         if surface.events:
-            list(call({**surface.asked, **surface.streams}, lambda: map(received, surface.events)))
+            list(call({**surface.arguments, **surface.streams}, lambda: map(received, surface.events)))
 
     made = counted(work).records
     assert made[operation.Operation] == (2 if surface.events else 1)
