@@ -7,15 +7,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from otel_genai.config import CAPTURE_CONTENT, RECORD_FILE, WRAP
 from otel_genai.runner.errors import CannotRunError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_CAPTURE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
-_RECORD: Final = "OTEL_GENAI_RECORD_FILE"
+_CAPTURE: Final = CAPTURE_CONTENT.variable
+_RECORD: Final = RECORD_FILE.variable
 _SERVICE: Final = "OTEL_SERVICE_NAME"
-_WRAP: Final = "OTEL_GENAI_WRAP"
+_WRAP: Final = WRAP.variable
 
 
 class Options(NamedTuple):
@@ -26,7 +27,9 @@ class Options(NamedTuple):
     children: bool = True
     """Whether Python processes that the program starts are instrumented, too."""
     service_name: str | None = None
+    """The name of the service; `None` for the name of the program."""
     capture_content: bool = False
+    """Whether prompts and responses are recorded."""
     third_party: tuple[str, ...] = ()
     """Entry points of instrumentors from other packages; `all` for all that are installed."""
     wrap: tuple[str, ...] = ()
