@@ -153,7 +153,7 @@ def test_the_last_summary_option_holds(variables: dict[str, str], tmp_path: Path
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--report", "nosuch/page.html"), "--report: there is no {tmp}/nosuch"),
+        (("--report", "nosuch/page.html"), "--report: no such folder: {tmp}/nosuch"),
         (("--report", "scratch"), "--report: scratch is a directory"),
         (("--record", "nosuch/sub/run.jsonl"), "--record: cannot write {tmp}/nosuch/sub: No such file or directory"),
         (("--record", "app.py"), "--record: {tmp}/app.py is no recording, and is left as it is"),

@@ -86,7 +86,7 @@ def _check_report_file(file: Path) -> None:
     folder = file.absolute().parent
     if file.is_dir() or not os.access(file if file.exists() else folder, os.W_OK):
         reason = "is a directory" if file.is_dir() else "cannot be written"
-        raise CannotRunError(f"--report: {file} {reason}" if folder.is_dir() else f"--report: there is no {folder}")
+        raise CannotRunError(f"--report: {file} {reason}" if folder.is_dir() else f"--report: no such folder: {folder}")
 
 
 def _create_recording(record: Path) -> None:
