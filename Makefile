@@ -11,12 +11,15 @@ PIP := 26.3
 PIN := PIP_CONSTRAINT=$(CURDIR)/constraints/dev.txt PIP_BUILD_CONSTRAINT=$(CURDIR)/constraints/dev.txt
 OLDER_OPENAI := 1.40 2.54
 OLDER_TRANSFORMERS := 4.48
+# The same as PROVEN_SDKS of src/otel_genai/telemetry/bound.py; a test compares them.
+PROVEN_SDKS := 1.41.0 1.41.1 1.42.0 1.42.1 1.43.0 1.44.0 1.45.0 1.45.1 1.45.2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PEERS := upstream openinference openllmetry openlit logfire
-OPENAI_TESTS := tests/instrumentors/openai tests/http tests/telemetry/test_content.py tests/simulator/test_serve.py
+OPENAI_TESTS := tests/instrumentors/openai tests/http tests/telemetry/test_content.py tests/simulator/api/test_chat.py
+SDK_TESTS := $(wildcard tests/telemetry/test_bound_*.py)
 TRANSFORMERS_TESTS := $(patsubst %,tests/instrumentors/transformers/test_%.py,generate streamers unnoticed pipelines loading)
 
-.PHONY: help demo dist test test-matrix test-engines test-interop test-stack check format docs dashboards bench bench-engines bench-peers clean
+.PHONY: help demo dist test test-matrix test-sdk-matrix test-engines test-interop test-stack check format docs dashboards bench bench-engines bench-peers clean
 
 # An empty environment: $(call environment,folder)
 define environment
@@ -52,6 +55,14 @@ $(VENV)/dev: pyproject.toml constraints/dev.txt
 	$(call environment,$(@D))
 	@sed -E '/^(huggingface_hub|tokenizers|transformers)==/d' constraints/dev.txt | cat - constraints/transformers-$*.txt > $(@D)/constraints.txt
 	@PIP_CONSTRAINT=$(CURDIR)/$(@D)/constraints.txt PIP_BUILD_CONSTRAINT=$(CURDIR)/constraints/dev.txt $(@D)/bin/pip install --quiet --editable '.[openai,transformers,run,simulator,report]' --group dev --group models
+	@touch $@
+
+# The SDK's version decides those of the API and of the instrumentation package; everything else is dev.txt's.
+.venv-sdk-%/ready: pyproject.toml constraints/dev.txt
+	@echo "Installing opentelemetry-sdk $* into $(@D) …"
+	$(call environment,$(@D))
+	@sed '/^opentelemetry-/d' constraints/dev.txt > $(@D)/constraints.txt
+	@PIP_CONSTRAINT=$(CURDIR)/$(@D)/constraints.txt PIP_BUILD_CONSTRAINT=$(CURDIR)/constraints/dev.txt $(@D)/bin/pip install --quiet --editable '.[openai]' opentelemetry-sdk==$* pytest pytest-asyncio
 	@touch $@
 
 # --no-deps because vLLM's own pins bring CUDA builds that break a CPU-only torch: see the file's first lines.
@@ -107,6 +118,12 @@ $(OLDER_TRANSFORMERS:%=test-transformers-%): test-transformers-%: .venv-transfor
 	@echo "transformers $*:"
 	@.venv-transformers-$*/bin/pytest --quiet $(TRANSFORMERS_TESTS)
 
+test-sdk-matrix: $(PROVEN_SDKS:%=test-sdk-%) ## Run the tests of bound histograms against each version of the SDK that they rely on
+
+$(PROVEN_SDKS:%=test-sdk-%): test-sdk-%: .venv-sdk-%/ready
+	@echo "opentelemetry-sdk $*:"
+	@.venv-sdk-$*/bin/pytest --quiet $(SDK_TESTS)
+
 test-engines: $(ENGINES)/ready ## Run the tests against a real vLLM on CPU
 	$(ENGINES)/bin/python -m pytest tests/engines
 
@@ -151,4 +168,4 @@ dist: $(DIST)/ready ## Build wheel and sdist, install each into a fresh environm
 	PYTHON=$(PYTHON) PIP=$(PIP) PIP_CONSTRAINT=$(CURDIR)/constraints/dev.txt PIP_BUILD_CONSTRAINT=$(CURDIR)/constraints/dev.txt packaging/try_distribution.sh dist/*.whl dist/*.tar.gz
 
 clean: ## Remove the environments
-	rm -rf dist $(VENV) $(ENGINES) $(INTEROP) $(STACK) $(DIST) .venv-openai-* .venv-transformers-* .venv-peers-*
+	rm -rf dist $(VENV) $(ENGINES) $(INTEROP) $(STACK) $(DIST) .venv-openai-* .venv-sdk-* .venv-transformers-* .venv-peers-*

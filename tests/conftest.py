@@ -38,7 +38,7 @@ def _loud(monkeypatch: pytest.MonkeyPatch) -> None:
     """Errors of ours propagate, and the environment of whoever runs the tests has no say."""
     monkeypatch.setattr(Guard, "strict", True)
     # The first generation of a process is an event, and which test that falls to is chance.
-    monkeypatch.setattr(process_start, "_done_in", os.getpid())
+    monkeypatch.setattr(process_start, "_generated_in", os.getpid())
     for variable in (
         "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
         "OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT",

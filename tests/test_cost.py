@@ -253,7 +253,7 @@ def content_made(surface: Surface, config: Config, *, sampled: bool) -> int:
     def call(asked: dict[str, Any], answer: Callable[[], Any]) -> Any:
         call = Call.begin(telemetry, surface.endpoint, Arguments(resource, (), asked))
         assert call is not None
-        return call.settle(answer())
+        return call.return_value(answer())
 
     def work() -> None:
         call(surface.asked, lambda: received(surface.answer))

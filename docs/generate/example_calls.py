@@ -41,12 +41,12 @@ RESOURCE: Final = _Resource()
 
 def whole(surface: Surface, call: Call) -> None:
     """The call returns the complete response."""
-    call.settle(_as_model(surface.answer))
+    call.return_value(_as_model(surface.answer))
 
 
 def streamed(surface: Surface, call: Call) -> None:
     """The call returns a stream, which is read to its end."""
-    for _ in call.settle(map(_as_model, surface.events)):
+    for _ in call.return_value(map(_as_model, surface.events)):
         pass
 
 

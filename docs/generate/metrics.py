@@ -10,7 +10,7 @@ from otel_genai.semconv import gen_ai
 from otel_genai.semconv.metrics import (
     BATCH_BUCKETS,
     DURATION_BUCKETS,
-    ENGINE_LOAD,
+    ENGINE_METRICS,
     FIRST_TOKEN_BUCKETS,
     LATEST,
     OUTPUT_TOKEN_BUCKETS,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from docs.generate.example_calls import Report
-    from otel_genai.semconv.metrics import LoadMetric, Metric, Vintage
+    from otel_genai.semconv.metrics import EngineMetric, Metric, Vintage
 
 _BUCKET_LETTERS = {
     (): "",
@@ -61,14 +61,14 @@ def server_metrics() -> Iterator[str]:
 def engine_metrics() -> Iterator[str]:
     """The metrics of an engine, in our own namespace."""
     durations = [row for row in V1_41.metrics if row.served and not row.name.startswith("gen_ai.")]
-    return _plain_metrics([*ENGINE_LOAD, *durations])
+    return _plain_metrics([*ENGINE_METRICS, *durations])
 
 
-def _plain_metrics(metrics: Sequence[Metric | LoadMetric]) -> Iterator[str]:
+def _plain_metrics(metrics: Sequence[Metric | EngineMetric]) -> Iterator[str]:
     return table(("Metric", "Meaning", "Instrument", "Unit", "Buckets"), map(_description, metrics))
 
 
-def _description(metric: Metric | LoadMetric) -> Iterator[str]:
+def _description(metric: Metric | EngineMetric) -> Iterator[str]:
     yield f"`{metric.name}`"
     yield metric.description
     yield metric.kind.value

@@ -181,7 +181,7 @@ def test_the_pace_of_loading_is_that_of_reading_the_weights() -> None:
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that has not generated anything."""
-    monkeypatch.setattr(process_start, "_done_in", None)
+    monkeypatch.setattr(process_start, "_generated_in", None)
 
 
 @pytest.mark.usefixtures("fresh")

@@ -20,7 +20,7 @@ from otel_genai.endpoint.rows import CallRow
 from otel_genai.instrumentors import options
 from otel_genai.instrumentors.openai.instrumentor import OpenAIInstrumentor
 from otel_genai.semconv import gen_ai, general, openai, otel_genai
-from otel_genai.semconv.metrics import ENGINE_LOAD, LATEST, V1_41
+from otel_genai.semconv.metrics import ENGINE_METRICS, LATEST, V1_41
 from tests.support.openai.all_surfaces import SURFACES
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def test_every_name_of_the_conventions_is_documented() -> None:
 
 def test_every_metric_is_documented() -> None:
     names = {metric.name for vintage in (V1_41, LATEST) for metric in vintage.metrics}
-    names |= {metric.name for metric in ENGINE_LOAD}
+    names |= {metric.name for metric in ENGINE_METRICS}
     assert [name for name in sorted(names) if f"| `{name}` |" not in page("telemetry.md")] == []
 
 

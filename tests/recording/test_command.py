@@ -18,7 +18,7 @@ from otel_genai.cli import main
 from otel_genai.recording.analysis.comparison import compared, pairs
 from otel_genai.recording.analysis.statistics import Figures, Percentiles, figures
 from otel_genai.recording.analysis.summary import Tokens
-from otel_genai.recording.file.decode import read
+from otel_genai.recording.file.decode import read_recordings
 from otel_genai.recording.output.table import lines
 from tests.support.recording.json_lines import ERROR, header, operation, stream, write
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def rows(path: Path, *recorded: dict[str, Any]) -> list[Figures]:
     """The figures of a recording of these operations."""
-    return figures(read([write(path / "run.jsonl", header(), *recorded)]).operations)
+    return figures(read_recordings([write(path / "run.jsonl", header(), *recorded)]).operations)
 
 
 def only(path: Path, *recorded: dict[str, Any]) -> Figures:
@@ -81,7 +81,7 @@ def test_figures_are_exact(tmp_path: Path) -> None:
         ),
         first_token=all_at(0.2),
         first_chunk=all_at(0.1),
-        inter_token=Percentiles(
+        inter_chunk=Percentiles(
             count=3,
             p50=about(0.1),
             p90=about(0.14),
@@ -98,7 +98,7 @@ def test_figures_are_exact(tmp_path: Path) -> None:
 
 def test_what_nobody_told_is_unknown(tmp_path: Path) -> None:
     found = only(tmp_path, operation(model=None))
-    assert (found.model, found.first_token, found.first_chunk, found.inter_token) == (None, None, None, None)
+    assert (found.model, found.first_token, found.first_chunk, found.inter_chunk) == (None, None, None, None)
     assert (found.per_output_token, found.input_tokens, found.output_tokens) == (None, None, None)
     assert (found.output_rate, found.throughput) == (None, None)
 
@@ -147,7 +147,7 @@ def test_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (status, err) == (0, "")
     assert [line.rstrip() for line in out.splitlines()] == [
         "                           first               per output",
-        "operation       duration   token  inter-token       token        tokens",
+        "operation       duration   token  inter-chunk       token        tokens",
         "───────────────────────────────────────────────────────────────────────",
         "chat       p50    400 ms  200 ms       100 ms      100 ms         10 in",
         "model-1    p90    400 ms  200 ms       140 ms      100 ms         3 out",
@@ -182,7 +182,7 @@ def test_streams_that_tell_no_first_token_show_the_first_chunk_and_say_so(
     recording = write(tmp_path / "run.jsonl", header(), stream([100_000, 200_000], first_token_us=None))
     _, out, _ = answer(capsys, recording)
     assert "100 ms*" in out
-    assert "* time to the first chunk: these streams do not tell which chunk brought the first token." in out
+    assert "* time to first chunk: these streams do not report which chunk carried the first token." in out
 
 
 def test_what_is_missing_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,7 +197,7 @@ def test_what_is_missing_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[s
     )
     _, out, _ = answer(capsys, recording)
     assert "≥5 in" in out
-    assert "≥ not all calls told their tokens." in out
+    assert "≥ some calls did not report their tokens." in out
     assert "1 damaged line skipped." in out
     assert "7 operations left out where recordings reached their size limit." in out
 
@@ -207,7 +207,7 @@ def test_a_recording_that_reached_its_limit_in_a_process_that_was_killed_says_so
 ) -> None:
     recording = write(tmp_path / "run.jsonl", header(), operation(), {"type": "limit", "limit_bytes": 1000})
     _, out, _ = answer(capsys, recording)
-    assert "A recording reached its size limit, and what came after is not in it." in out
+    assert "A recording reached its size limit; later operations are missing." in out
 
 
 def test_a_recording_of_nothing_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -253,6 +253,7 @@ def test_json_has_all_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]
                 "duration": {"count": 1, "p50": 0.3, "p90": 0.3, "p95": 0.3, "p99": 0.3},
                 "time_to_first_token": {"count": 1, "p50": 0.2, "p90": 0.2, "p95": 0.2, "p99": 0.2},
                 "time_to_first_chunk": {"count": 1, "p50": 0.1, "p90": 0.1, "p95": 0.1, "p99": 0.1},
+                "inter_chunk_latency": {"count": 2, "p50": 0.1, "p90": 0.1, "p95": 0.1, "p99": 0.1},
                 "inter_token_latency": {"count": 2, "p50": 0.1, "p90": 0.1, "p95": 0.1, "p99": 0.1},
                 "time_per_output_token": {"count": 1, "p50": 0.1, "p90": 0.1, "p95": 0.1, "p99": 0.1},
                 "input_tokens": {"count": None, "complete": None},
@@ -388,7 +389,9 @@ def test_wrong_use_is_one_line(
     assert (status, err) == (2, f"otel-genai report: {line}\n")
 
 
-@pytest.mark.parametrize(("missing", "arguments"), [("rich", []), ("plotly", ["-o", "page.html"])])
+@pytest.mark.parametrize(
+    ("missing", "arguments"), [("rich", []), ("plotly", ["-o", "page.html"]), ("msgspec", []), ("msgspec", ["--csv"])]
+)
 def test_a_missing_extra_is_told_by_name(missing: str, arguments: list[str], tmp_path: Path) -> None:
     recording = write(tmp_path / "run.jsonl", header(), operation())
     command = ["report", str(recording), *arguments]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otel_genai.cli import main
-from otel_genai.recording.file.decode import Recordings, read
+from otel_genai.recording.file.decode import read_recordings
 from otel_genai.recording.page.html import page, write_page
 from otel_genai.recording.page.payload import payload
 from tests.support.browser.dom import Element, figures, parsed
@@ -22,11 +22,13 @@ from tests.support.recording.json_lines import ERROR, Line, header, operation, s
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from otel_genai.recording.file.records import Recordings
+
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&amp;${title}"
 
 
 def recordings(path: Path, *lines: Line) -> Recordings:
-    return read([write(path / "run.jsonl", header(), *lines)])
+    return read_recordings([write(path / "run.jsonl", header(), *lines)])
 
 
 def policy(found: Element) -> str:
@@ -85,7 +87,7 @@ def test_the_page_says_what_it_is_about(tmp_path: Path) -> None:
 
 def test_what_must_be_known_to_read_the_figures_is_on_the_page(tmp_path: Path) -> None:
     recording = write(tmp_path / "run.jsonl", header(), operation(), '{"type": "operat')
-    found = parsed(page(read([recording])))
+    found = parsed(page(read_recordings([recording])))
     assert [note.text for note in found.named("notes").all("li")] == ["1 damaged line skipped."]
 
 
@@ -135,7 +137,7 @@ def test_nothing_in_a_recording_is_markup(tmp_path: Path) -> None:
             name=HOSTILE, model=HOSTILE, request={"provider": HOSTILE}, error={"type": HOSTILE, "summary": HOSTILE}
         ),
     )
-    found = parsed(page(read([recording])))
+    found = parsed(page(read_recordings([recording])))
     assert [script.attributes.get("type") for script in found.all("script")] == ["application/gzip", None, None]
     assert not found.all("img")
     assert [row[0] for row in figures(found)] == [HOSTILE, HOSTILE, "1 call", "1 error"]
@@ -201,8 +203,8 @@ def test_an_operation_is_told_once_and_its_chunks_are_numbers(tmp_path: Path) ->
                 "counted": True,
                 "usage": {"input": 100, "output": 3},
                 "phases": {"queue": 0.005, "prefill": 0.095},
-                "asked": {"temperature": "0.5"},
-                "answered": {"finish_reasons": "stop, length"},
+                "request": {"temperature": "0.5"},
+                "response": {"finish_reasons": "stop, length"},
             },
         ],
     }

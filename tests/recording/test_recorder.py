@@ -27,7 +27,7 @@ from otel_genai.operation import Failure, Operation, Phase, Request, Response, S
 from otel_genai.recording import recorder
 from otel_genai.recording.file import encode as written
 from otel_genai.recording.file import locking
-from otel_genai.recording.file.decode import read
+from otel_genai.recording.file.decode import read_recordings
 from otel_genai.recording.file.locking import NotARecordingError, discard, files_of
 from otel_genai.recording.recorder import Recorder
 from tests.support.openai.clients import CAPTURE, USER, client
@@ -382,7 +382,7 @@ def test_a_full_disk_is_one_warning_and_the_application_goes_on(tmp_path: Path) 
     )
     assert (done.stdout, done.returncode) == ("unharmed\n", 0)
     assert done.stderr == f"operations are not recorded to {run}: No space left on device\n"
-    found = read([run])
+    found = read_recordings([run])
     assert (run.stat().st_size, found.damaged, found.limited) == (1500, 1, 0)
     assert len(found.operations) > 2
 
@@ -557,7 +557,7 @@ def test_a_second_run_continues_the_file(tmp_path: Path) -> None:
         for _ in range(2):
             assert outcome(CALLING + "call()", server.url, run) == (0, "", "")
     assert [line["type"] for line in lines(run)] == ["header", "operation"] * 2
-    first, second = read([run]).processes
+    first, second = read_recordings([run]).processes
     assert first.pid != second.pid
 
 
@@ -566,7 +566,7 @@ def test_a_line_that_was_cut_off_spoils_only_itself(tmp_path: Path) -> None:
     made = Recorder(run, 1_000_000)
     made.write(operation(), NO_SPAN)
     made.stop()
-    found = read([run])
+    found = read_recordings([run])
     assert [one.process.pid for one in found.operations] == [7, os.getpid()]
     assert found.damaged == 1
 
@@ -749,7 +749,7 @@ def test_the_pages_lines_can_be_read_and_its_program_runs(tmp_path: Path) -> Non
     (example,) = re.findall(r"```json\n(.+?)```", PAGE, re.DOTALL)
     (program, _) = re.findall(r"```python\n(.+?)```", PAGE, re.DOTALL)
     run = saved(tmp_path / "run.jsonl", *(f"{line}\n".encode() for line in example.replace("\n ", "").splitlines()))
-    (one,) = read([run]).operations
+    (one,) = read_recordings([run]).operations
     assert (one.model, one.first_token, len(one.chunks)) == ("sim-small", 0.038761, 9)
     printed = subprocess.check_output([sys.executable, "-c", program], cwd=tmp_path, text=True)
     assert printed == "38761 [249, 162, 134, 1080, 3200, 199, 279, 642]\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from otel_genai.semconv.metrics import ENGINE_LOAD, LATEST, V1_41, Vintage
+from otel_genai.semconv.metrics import ENGINE_METRICS, LATEST, V1_41, Vintage
 
 D = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 T = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)
@@ -53,7 +53,7 @@ def test_latest() -> None:
 
 
 def test_the_load_of_engines() -> None:
-    assert {(row.name, row.kind.value, row.unit, row.buckets) for row in ENGINE_LOAD} == {
+    assert {(row.name, row.kind.value, row.unit, row.buckets) for row in ENGINE_METRICS} == {
         ("otel_genai.engine.requests.running", "gauge", "{request}", ()),
         ("otel_genai.engine.requests.waiting", "gauge", "{request}", ()),
         ("otel_genai.engine.kv_cache.utilization", "gauge", "1", ()),

@@ -170,7 +170,7 @@ async def test_what_is_served_has_the_metrics_of_a_server_alone(app: Any, record
 async def test_it_begins_when_the_request_arrived(
     app: Any, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("otel_genai.server.asgi.time_ns", lambda: 1_000)
+    monkeypatch.setattr("otel_genai.call.inbound.time_ns", lambda: 1_000)
     await get(app, "/chat")
     assert recorded.span().start_time == 1_000
 

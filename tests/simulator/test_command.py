@@ -41,7 +41,7 @@ def test_the_defaults() -> None:
     }
 
 
-def test_options_of_the_command_are_not_ours() -> None:
+def test_options_after_the_separator_belong_to_the_command() -> None:
     own = ("--model", "a", "--model", "b", "--ttft", "1.5s", "--itl", "0", "--error-rate", "0.5")
     arguments = parsed(*own, "--", "ls", "--port", "1")
     assert (arguments.models, arguments.ttft, arguments.itl, arguments.error_rate) == (["a", "b"], 1.5, 0.0, 0.5)
@@ -70,7 +70,7 @@ def test_a_bad_argument_is_one_clear_line(
     assert capsys.readouterr().err.splitlines()[-1] == f"otel-genai simulate: error: {error}"
 
 
-def test_the_arguments_need_no_server_library() -> None:
+def test_the_arguments_are_declared_without_the_server_libraries() -> None:
     code = (
         "import sys, argparse; from otel_genai.simulator.command import add_arguments; add_arguments(argparse.ArgumentParser());"
         "print(sorted({'starlette', 'uvicorn', 'anyio'} & set(sys.modules)))"
@@ -113,7 +113,7 @@ def test_a_port_in_use_is_one_line_and_status_1() -> None:
         )
 
 
-def test_a_command_talks_to_the_simulator_and_gives_its_status() -> None:
+def test_a_command_calls_the_simulator_and_its_exit_status_is_returned() -> None:
     code = """
 import os, sys, urllib.request
 print(os.environ["OPENAI_API_KEY"])
@@ -123,7 +123,7 @@ sys.exit(7)
     assert ended("--port", "0", "--", sys.executable, "-c", code) == (7, 'simulated\n{"status":"ok"}\n', "")
 
 
-def test_a_command_that_a_signal_ended_has_the_status_that_shells_give_it() -> None:
+def test_a_command_that_a_signal_ends_has_128_plus_the_signal_as_its_status() -> None:
     code = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     assert ended("--port", "0", "--", sys.executable, "-c", code)[0] == 128 + 9
 
@@ -137,7 +137,7 @@ def test_a_command_that_cannot_run_is_one_line(command: str, status: int, reason
     assert ended("--port", "0", "--", command) == (status, "", line)
 
 
-# Waits for signals in a way that misses none, not even one that comes before the waiting begins.
+# Waits for signals and misses none, not even one that comes before the wait.
 WAITING = """
 import signal, sys
 numbers = {signal.SIGINT, signal.SIGTERM}
@@ -161,14 +161,14 @@ def test_signals_reach_the_command(number: signal.Signals) -> None:
 def test_a_terminals_ctrl_c_reaches_the_command_once() -> None:
     command = f"{WAITING}print(number, flush=True)\nsys.exit(40 + signal.sigwait(numbers))"
     keyboard, terminal = pty.openpty()
-    # The first terminal that a session's leader opens becomes the session's own.
+    # The first terminal that a session's leader opens becomes the controlling terminal.
     program = f"import os; os.open({os.ttyname(terminal)!r}, os.O_RDWR)\n{PROGRAM}"
     with started("--port", "0", "--", sys.executable, "-c", command, program=program) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         os.write(keyboard, b"\x03")
         assert process.stdout.readline() == "2\n"
-        # An interrupt passed on would arrive before this, because the simulator has received it before this.
+        # A forwarded interrupt would arrive before this, since the simulator has received it earlier.
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
     os.close(keyboard)

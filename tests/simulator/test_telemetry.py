@@ -1,4 +1,4 @@
-"""The simulator as a model server with telemetry of its own: its spans, its metrics, and when there are any."""
+"""The simulator as a model server with telemetry of its own: spans, metrics, and the settings that switch them on."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ import openai
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 
-from otel_genai.instrumentors.simulator.instrumentor import SimulatorInstrumentor
 from otel_genai.simulator import serve
 from otel_genai.simulator.engine.profile import Profile
+from otel_genai.simulator.telemetry import ServerTelemetry
 from tests.support.providers import Recorded, attribute
 from tests.support.simulator.calls import HELLO, post, send
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from otel_genai.operation import Operation
     from tests.support.otlp.receiver import Received
 
@@ -39,11 +37,8 @@ VARYING = ("gen_ai.response.id", "gen_ai.response.time_to_first_chunk", "otel_ge
 
 
 @pytest.fixture
-def watched(recorded: Recorded) -> Iterator[Recorded]:
-    instrumentor = SimulatorInstrumentor()
-    instrumentor.instrument(**recorded.providers)
-    yield recorded
-    instrumentor.uninstrument()
+def telemetry(recorded: Recorded) -> ServerTelemetry:
+    return ServerTelemetry(**recorded.providers)
 
 
 def steady(span: Any) -> dict[str, Any]:
@@ -52,16 +47,20 @@ def steady(span: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("engine", [{"profile": FAST}, {}])
-def test_a_request_is_a_server_span_within_its_callers_trace(watched: Recorded, engine: dict[str, Any]) -> None:
+def test_a_request_is_a_server_span_within_its_callers_trace(
+    recorded: Recorded, telemetry: ServerTelemetry, engine: dict[str, Any]
+) -> None:
     with (
-        serve(models=["sim-8b"], **engine) as url,
+        serve(models=["sim-8b"], telemetry=telemetry, **engine) as url,
         openai.OpenAI(base_url=url, api_key="unused", max_retries=0, default_headers=CALLER) as client,
     ):
         completion = client.chat.completions.create(
             model="sim-8b", messages=HELLO, n=2, max_tokens=3, temperature=0.5, seed=1, stop=["."]
         )
-    span = watched.span()
+    span = recorded.span()
     assert (span.name, span.kind, span.status.status_code) == ("chat sim-8b", SpanKind.SERVER, StatusCode.UNSET)
+    assert span.instrumentation_scope is not None
+    assert span.instrumentation_scope.name == "otel_genai.instrumentors.simulator"
     assert span.context is not None
     assert span.parent is not None
     assert (f"{span.context.trace_id:032x}", f"{span.parent.span_id:016x}") == (TRACE, PARENT)
@@ -82,10 +81,12 @@ def test_a_request_is_a_server_span_within_its_callers_trace(watched: Recorded, 
     }
 
 
-def test_phases_fill_the_time_from_arrival_to_the_last_token(watched: Recorded, operations: list[Operation]) -> None:
-    with serve(models=["sim-8b"], profile=FAST) as url:
+def test_phases_fill_the_time_from_the_request_to_the_last_token(
+    recorded: Recorded, telemetry: ServerTelemetry, operations: list[Operation]
+) -> None:
+    with serve(models=["sim-8b"], profile=FAST, telemetry=telemetry) as url:
         post(url, model="sim-8b", messages=HELLO)
-    watched.spans(1)
+    recorded.spans(1)
     (operation,) = operations
     timing = operation.timing
     assert [phase.name for phase in timing.phases] == ["preprocess", "queue", "prefill", "decode"]
@@ -104,25 +105,31 @@ def test_phases_fill_the_time_from_arrival_to_the_last_token(watched: Recorded, 
         ("/v1/embeddings", {"input": ["a", "b c"]}, "embeddings sim-8b", (3, None)),
     ],
 )
-def test_every_endpoint_is_told_by_what_it_does(
-    watched: Recorded, path: str, fields: dict[str, Any], name: str, tokens: tuple[int, int | None]
+def test_every_endpoint_has_its_operation_name_and_tokens(
+    recorded: Recorded,
+    telemetry: ServerTelemetry,
+    *,
+    path: str,
+    fields: dict[str, Any],
+    name: str,
+    tokens: tuple[int, int | None],
 ) -> None:
-    with serve(models=["sim-8b"], profile=FAST) as url:
+    with serve(models=["sim-8b"], profile=FAST, telemetry=telemetry) as url:
         send(url, "POST", path, json.dumps({"model": "sim-8b", **fields}))
-    span = watched.span()
+    span = recorded.span()
     assert (span.name, span.kind) == (name, SpanKind.SERVER)
     found = span.attributes or {}
     assert (found["gen_ai.usage.input_tokens"], found.get("gen_ai.usage.output_tokens")) == tokens
 
 
-def test_what_came_out_of_the_cache_is_told(watched: Recorded) -> None:
+def test_cached_tokens_are_reported(recorded: Recorded, telemetry: ServerTelemetry) -> None:
     long: Any = [{"role": "user", "content": "word " * 50}]
-    # The second choice finds in the cache what the first has put there, which is nobody's gain.
+    # Within the first request, the second choice reads the first one's blocks from the cache: that is not reported.
     one_at_a_time = dataclasses.replace(FAST, max_sequences=1)
-    with serve(models=["sim-8b"], profile=one_at_a_time) as url:
+    with serve(models=["sim-8b"], profile=one_at_a_time, telemetry=telemetry) as url:
         for _ in range(2):
             post(url, model="sim-8b", messages=long, n=2)
-    first, second = watched.spans(2)
+    first, second = recorded.spans(2)
     assert first.attributes is not None
     assert "gen_ai.usage.cache_read.input_tokens" not in first.attributes
     assert attribute(second, "gen_ai.usage.cache_read.input_tokens") == 48
@@ -136,39 +143,43 @@ def test_what_came_out_of_the_cache_is_told(watched: Recorded) -> None:
         ({"error_rate": 1.0}, {}, "500"),
     ],
 )
-def test_a_request_that_is_refused_is_a_server_span_that_failed(
-    watched: Recorded, faults: dict[str, float | None], fields: dict[str, Any], status: str
+def test_a_refused_request_is_a_failed_server_span(
+    recorded: Recorded, telemetry: ServerTelemetry, faults: dict[str, float | None], fields: dict[str, Any], status: str
 ) -> None:
-    with serve(models=["sim-8b"], profile=FAST, faults=faults) as url:
+    with serve(models=["sim-8b"], profile=FAST, faults=faults, telemetry=telemetry) as url:
         assert post(url, **({"model": "sim-8b", "messages": HELLO} | fields))[0] == int(status)
-    span = watched.span()
+    span = recorded.span()
     assert (span.kind, span.status.status_code) == (SpanKind.SERVER, StatusCode.ERROR)
     assert attribute(span, "error.type") == status
-    (point,) = watched.metrics()["gen_ai.server.request.duration"]
+    (point,) = recorded.metrics()["gen_ai.server.request.duration"]
     assert (point.count, point.attributes["error.type"]) == (1, status)
 
 
 @pytest.mark.parametrize("engine", [{"profile": FAST}, {}])
-def test_a_client_that_leaves_is_no_error(watched: Recorded, engine: dict[str, Any]) -> None:
+def test_a_client_that_disconnects_is_no_error(
+    recorded: Recorded, telemetry: ServerTelemetry, engine: dict[str, Any]
+) -> None:
     with (
-        serve(models=["sim-8b"], itl=3600, faults={"slow_decode": 1e6} if engine else None, **engine) as url,
+        serve(
+            models=["sim-8b"], itl=3600, faults={"slow_decode": 1e6} if engine else None, telemetry=telemetry, **engine
+        ) as url,
         openai.OpenAI(base_url=url, api_key="unused", max_retries=0) as client,
     ):
         stream = client.chat.completions.create(model="sim-8b", messages=HELLO, stream=True)
         next(stream)
         stream.close()
-        span = watched.span()
+        span = recorded.span()
     assert span.status.status_code is StatusCode.UNSET
     assert attribute(span, "gen_ai.response.finish_reasons") == ("abort",)
     assert attribute(span, "gen_ai.usage.output_tokens") == 1
 
 
-def test_the_metrics_are_the_servers_and_agree_with_its_own(watched: Recorded) -> None:
-    with serve(models=["sim-8b"], profile=FAST) as url:
+def test_the_metrics_agree_with_those_of_prometheus(recorded: Recorded, telemetry: ServerTelemetry) -> None:
+    with serve(models=["sim-8b"], profile=FAST, telemetry=telemetry) as url:
         for _ in range(3):
             post(url, model="sim-8b", messages=HELLO, max_tokens=5)
         scraped = send(url, "GET", "/metrics")[2]
-        metrics = watched.metrics()
+        metrics = recorded.metrics()
     counts = {name: points[0].count for name, points in metrics.items() if hasattr(points[0], "count")}
     steps = float(scraped.partition("vllm:iteration_tokens_total_count")[2].split()[1])
     assert counts == {
@@ -191,24 +202,23 @@ def test_the_metrics_are_the_servers_and_agree_with_its_own(watched: Recorded) -
     }
 
 
-def test_content_is_told_only_if_asked_for(
-    recorded: Recorded, watched: Recorded, monkeypatch: pytest.MonkeyPatch
+def test_content_is_reported_only_on_request(
+    recorded: Recorded, telemetry: ServerTelemetry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with serve(models=["sim-8b"], profile=FAST) as url:
+    with serve(models=["sim-8b"], profile=FAST, telemetry=telemetry) as url:
         post(url, model="sim-8b", messages=HELLO, max_tokens=3)
-        (silent,) = watched.spans(1)
-        SimulatorInstrumentor().uninstrument()
-        monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_ONLY")
-        SimulatorInstrumentor().instrument(**recorded.providers)
-        with serve(models=["sim-8b"], profile=FAST) as other:
-            post(other, model="sim-8b", messages=HELLO, max_tokens=3)
-        told = watched.spans(2)[1]
-    assert "Say" not in str(dict(silent.attributes or {}))
-    assert "scheduler" not in str(dict(silent.attributes or {}))
-    assert json.loads(attribute(told, "gen_ai.input.messages")) == [
+        (without,) = recorded.spans(1)
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_ONLY")
+    capturing = ServerTelemetry(**recorded.providers)
+    with serve(models=["sim-8b"], profile=FAST, telemetry=capturing) as url:
+        post(url, model="sim-8b", messages=HELLO, max_tokens=3)
+    captured = recorded.spans(2)[1]
+    assert "Say" not in str(dict(without.attributes or {}))
+    assert "scheduler" not in str(dict(without.attributes or {}))
+    assert json.loads(attribute(captured, "gen_ai.input.messages")) == [
         {"role": "user", "parts": [{"type": "text", "content": "user: Say hello"}]}
     ]
-    assert json.loads(attribute(told, "gen_ai.output.messages")) == [
+    assert json.loads(attribute(captured, "gen_ai.output.messages")) == [
         {
             "role": "assistant",
             "parts": [{"type": "text", "content": "The scheduler remembers"}],
@@ -229,7 +239,7 @@ urllib.request.urlopen(urllib.request.Request(url, body, headers)).read()
 
 
 def simulated(*before: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """`otel-genai simulate` for one call, perhaps by way of another command."""
+    """`otel-genai simulate` for one call, as an argument of the command `before` if given."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     simulate = ["simulate", "--port", "0", "--model", "sim-8b", "--ttft", "0", "--itl", "0"]
     return subprocess.run(
@@ -245,7 +255,7 @@ def simulated(*before: str, environment: dict[str, str]) -> subprocess.Completed
 @pytest.mark.parametrize(
     ("before", "service"), [((), "otel-genai-simulator"), (("run", "--no-summary", "-m", "otel_genai"), "otel_genai")]
 )
-def test_it_sends_what_the_environment_asks_for(received: Received, before: tuple[str, ...], service: str) -> None:
+def test_the_environment_switches_export_on(received: Received, before: tuple[str, ...], service: str) -> None:
     done = simulated(*before, environment={"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint})
     assert (done.returncode, done.stderr) == (0, "")
     (span,) = received.spans
@@ -262,9 +272,9 @@ def test_it_sends_what_the_environment_asks_for(received: Received, before: tupl
     assert names == {service}
 
 
-def test_it_sends_nothing_unasked() -> None:
+def test_without_configuration_nothing_is_exported() -> None:
     code = (
-        "import sys; from otel_genai.simulator import telemetry; telemetry.switch_on();"
+        "import sys; from otel_genai.simulator import export; export.exported_telemetry();"
         "print('opentelemetry.sdk' in sys.modules, 'otel_genai.instrumentors' in sys.modules)"
     )
     own = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
@@ -272,14 +282,14 @@ def test_it_sends_nothing_unasked() -> None:
     assert done.stdout == "False False\n"
 
 
-def test_an_exporter_that_is_not_there_is_one_line_and_status_2() -> None:
+def test_a_missing_exporter_is_one_line_and_status_2() -> None:
     done = simulated(environment={"OTEL_TRACES_EXPORTER": "pigeon"})
     assert done.returncode == 2
     assert done.stderr.startswith("otel-genai simulate: no traces exporter named 'pigeon' is installed (installed: ")
     assert done.stderr.count("\n") == 1
 
 
-def test_a_simulator_within_a_program_stays_silent(instrumented: Recorded) -> None:
+def test_a_simulator_in_process_reports_nothing(instrumented: Recorded) -> None:
     with serve(models=["sim-8b"]) as url:
         post(url, model="sim-8b", messages=HELLO)
     assert instrumented.spans(0) == []

@@ -1,11 +1,10 @@
 """Call: begins, is current only while the library works, and ends exactly once.
 
     result = call.run(wrapped, args, kwargs)    # the span is current while the library works, and no longer
-    return call.settle(result)                  # a stream is handed out in a proxy that keeps the call open
+    return call.return_value(result)            # a stream is returned in a proxy that keeps the call open
 
-Whatever enters a call leaves it in the same frame: `run`, the driver of what is awaited, a stream proxy for every chunk. Nothing of it is
-current while the application's own code runs.
-This module knows the clocks; engines that tell their story afterwards bring times of their own.
+Each `enter` has its `leave` in the same frame: `run`, the driver of an awaited call, a stream's proxy for every chunk. The span is never
+current while the application's own code runs. This module reads the clocks; engines that report afterwards bring times of their own.
 """
 
 from __future__ import annotations
@@ -38,33 +37,36 @@ if TYPE_CHECKING:
     from otel_genai.telemetry.telemetry import Telemetry
 
     Since = tuple[int, float, Context | None]
+    """When a call began: wall clock (nanoseconds), clock of `Timing` (seconds), and the parent's context."""
     Entered = Token[Context]
+    """From `enter`, for `leave`."""
 
 _BEGINNING: Final = Guard("a call is not reported")
-_READING_REQUEST: Final = Guard("a span lacks what was asked for")
-_FINDING_ORIGIN: Final = Guard("a call in another thread is a trace of its own")
+_READING_REQUEST: Final = Guard("a span lacks its request's attributes")
+_FINDING_PARENT: Final = Guard("a call in another thread is a trace of its own")
 _READING_PROMPT: Final = Guard("a span lacks its prompt")
-_READING_RESPONSE: Final = Guard("a span lacks what was answered")
-_READING_CHUNK: Final = Guard("a span lacks part of what was streamed")
+_READING_RESPONSE: Final = Guard("a span lacks its response's attributes")
+_READING_CHUNK: Final = Guard("a span lacks part of a streamed response")
 _READING_ERROR: Final = Guard("an error is reported by its class alone")
-_OPENING_STREAM: Final = Guard("a stream is not followed")
+_OPENING_STREAM: Final = Guard("a stream is reported without its chunks")
 _REPORTING: Final = Guard("an operation is not reported")
 
 _open: set[Call] = set()
-_exits_awaited: set[Telemetry] = set()
+_ended_at_exit: set[Telemetry] = set()
 _reporting_abandoned = threading.Lock()
-_NOTHING: Final = Response()
+_NO_RESPONSE: Final = Response()
 _NO_TIMES: Final = array("d")
 
 
 class Call:
-    """One GenAI call of the application, from its beginning to its one and only end."""
+    """One GenAI call of the application, from its beginning to its one end."""
 
     __slots__ = (
         "_asked_at",
         "_began_ns",
         "_chunks",
         "_context",
+        "_current",
         "_endpoint",
         "_first_token",
         "_fold",
@@ -75,62 +77,61 @@ class Call:
         "_span",
         "_started",
         "_telemetry",
-        "_underway",
         "_unreported",
         "_waits",
         "_with_content",
     )
 
     def __init__(self, telemetry: Telemetry, endpoint: Endpoint, arguments: Arguments, since: Since | None) -> None:
-        self._began_ns, self._started, within = since or (time_ns(), perf_counter(), None)
+        self._began_ns, self._started, parent = since or (time_ns(), perf_counter(), None)
         self._telemetry = telemetry
         self._endpoint = endpoint
         self._request = endpoint.default
         try:
-            self._request = telemetry.addressed(endpoint.request(arguments))
+            self._request = telemetry.with_provider_name(endpoint.request(arguments))
         except Exception as error:
             if not _READING_REQUEST.takes(error):
                 raise
         inference: str | None = None
         if since is None and self._request.side is Side.INTERNAL:
             with _READING_REQUEST:
-                self._request, inference, within, arrival = caller_of(endpoint, self._request, arguments)
-                if arrival is not None:
-                    self._began_ns, self._started = arrival.began_ns, arrival.started
-        if within is None and endpoint.origin is not None:
-            with _FINDING_ORIGIN:
-                within = call_context.creation_context(endpoint.origin(arguments))
-        self._span = telemetry.start(self._request, self._began_ns, within)
-        self._underway = call_context.CurrentOperation(endpoint.default.kind, inference)
-        self._context = call_context.context_of(self._span, self._underway, within)
+                self._request, inference, parent, inbound = caller_of(endpoint, self._request, arguments)
+                if inbound is not None:
+                    self._began_ns, self._started = inbound.began_ns, inbound.started
+        if parent is None and endpoint.origin is not None:
+            with _FINDING_PARENT:
+                parent = call_context.creation_context(endpoint.origin(arguments))
+        self._span = telemetry.start(self._request, self._began_ns, parent)
+        self._current = call_context.CurrentOperation(endpoint.kind, inference)
+        self._context = call_context.context_of(self._span, self._current, parent)
         self._with_content = telemetry.wants_content(self._span)
         self._prompt: Prompt | None = None
         if self._with_content:
-            # Now, because the application may change its messages while the answer is still arriving.
+            # Now, because the application may change its messages before the response is complete.
             with _READING_PROMPT:
                 self._prompt = endpoint.prompt(arguments)
-        self._response = _NOTHING
+        self._response = _NO_RESPONSE
         self._fold: Fold | None = None
         self._chunks = self._waits = _NO_TIMES
         self._first_token: float | None = None
-        # Whoever takes the one token reports: `list.pop` is atomic, so no two threads do.
+        # The thread that pops the one item reports the call. `list.pop` is atomic.
         self._unreported = [True]
-        if telemetry not in _exits_awaited:
-            # What is registered last is run first, so that this comes before the SDK's own shutdown, which is there by now.
+        if telemetry not in _ended_at_exit:
+            # `atexit` runs the newest function first. The SDK registered its shutdown before, so open calls end before it.
             atexit.register(finish_open_calls)
-            _exits_awaited.add(telemetry)
+            _ended_at_exit.add(telemetry)
         _open.add(self)
 
     @classmethod
     def begin(
         cls, telemetry: Telemetry, endpoint: Endpoint, arguments: Arguments, since: Since | None = None
     ) -> Self | None:
-        """A call, or `None` if none is to be reported: suppressed, or inside an operation of the same name already.
+        """A new call; `None` if it is not to be reported: suppressed, or inside an operation of the same kind.
 
-        One that began earlier says `since` when: on the wall (nanoseconds), on the clock of all calls, and in which context.
+        A call that began earlier passes `since`.
         """
         try:
-            if not telemetry.closed and call_context.is_wanted(endpoint.default.kind):
+            if not telemetry.closed and call_context.is_wanted(endpoint.kind):
                 return cls(telemetry, endpoint, arguments, since)
         except Exception as error:
             if not _BEGINNING.takes(error):
@@ -138,16 +139,16 @@ class Call:
         return None
 
     def enter(self) -> Entered:
-        """Have the span be current while the library works, from its start or for its next chunk. `leave` takes the token."""
+        """Make the span current while the library works: on the call itself, or on its next chunk. `leave` takes the token."""
         self._asked_at = perf_counter()
         return otel_context.attach(self._context)
 
     def leave(self, token: Entered, error: BaseException | None = None) -> None:
-        """The library has done its part for now; or for good, if it raised `error`."""
+        """Restore the context of before `enter`. An `error` that the library raised ends the call."""
         if error is None:
             otel_context.detach(token)
             return
-        # A coroutine that nobody awaits any more may be closed somewhere else: there is nothing to leave there.
+        # A coroutine that is never awaited to its end may be closed in another context, where there is nothing to restore.
         if self.is_current() or not isinstance(error, GeneratorExit):
             otel_context.detach(token)
         if isinstance(error, StopIteration | StopAsyncIteration):
@@ -156,7 +157,7 @@ class Call:
             self.fail(error)
 
     def run(self, work: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """Have the library do its part, with the span current meanwhile."""
+        """Call the library, with the span current meanwhile. Its exceptions end the call and pass through."""
         token = self.enter()
         try:
             result = work(*args, **kwargs)
@@ -166,57 +167,60 @@ class Call:
         self.leave(token)
         return result
 
-    def forget(self) -> None:
-        """The call is not reported, as if it had not been made."""
+    def discard(self) -> None:
+        """Drop the call without a report, as if it had not been made."""
         self._unreported.clear()
         _open.discard(self)
 
     def is_current(self) -> bool:
-        """Whether the code that asks runs inside of this call, and not in the application."""
+        """Whether the calling code is the library at work on this call, as opposed to the application."""
         return otel_context.get_current() is self._context
 
-    def settle(self, result: Any) -> Any:
-        """Take note of what the library returned, and give what the application gets: that, or a proxy if it is a stream."""
+    def return_value(self, result: Any) -> Any:
+        """Read the library's result, and return the application's: the same object, or a proxy if it is a stream."""
         try:
             if stream.is_stream(result):
                 proxy = stream.proxy(result, self, self.chunk)
-                self._follow()
+                self._await_chunks()
+                self._open_fold()
                 return proxy
             http = self._endpoint.unparsed(result)
             if http is not None and not http.is_closed:
                 body.follow(http, self)
-                self._follow(whole=body.media_type(http) == body.JSON)
+                self._await_chunks()
+                if body.media_type(http) == body.JSON:
+                    self._fold = body.BodyFold(self._endpoint.response, self._with_content)
+                else:
+                    self._open_fold()
                 return result
-            self._answered(result if http is None else body.answer(http))
+            self._read_response(result if http is None else body.answer(http))
         except Exception as error:
             if not _OPENING_STREAM.takes(error):
                 raise
         self._end(None, perf_counter())
         return result
 
-    def _answered(self, result: Any) -> None:
+    def _read_response(self, result: Any) -> None:
         try:
             self._response = self._endpoint.response(result, self._with_content)
         except Exception as error:
             if not _READING_RESPONSE.takes(error):
                 raise
 
-    def _follow(self, *, whole: bool = False) -> None:
-        with _READING_RESPONSE:
-            self._fold = (
-                body.Body(self._endpoint.response, self._with_content)
-                if whole
-                else self._endpoint.fold(self._request, self._with_content)
-            )
-        self._await_chunks()
+    def _open_fold(self) -> None:
+        try:
+            self._fold = self._endpoint.fold(self._request, self._with_content)
+        except Exception as error:
+            if not _READING_RESPONSE.takes(error):
+                raise
 
     def _await_chunks(self) -> None:
-        # A wait may well be less exact than a moment: a ten-millionth of itself. It takes half the memory.
+        # Waits are exact to a ten-millionth of themselves, which is enough; as doubles they would take twice the memory.
         self._chunks, self._waits = array("d"), array("f")
         self._latest = self._started
 
     def chunk(self, chunk: Any) -> None:
-        """Take note of a chunk that has just arrived."""
+        """Read a chunk that has arrived just now."""
         if not self._unreported:
             return
         now = perf_counter()
@@ -233,24 +237,23 @@ class Call:
                     raise
 
     def piece(self, piece: bytes) -> None:
-        """Take note of a piece of a body that is not a stream of chunks: its arrival says nothing about the model's pace."""
+        """Read a piece of a body that is not a stream of chunks. Its time is not recorded: it tells nothing about the model."""
         fold = self._fold
         if self._unreported and fold is not None:
             fold.add(piece)
 
     def finish(self) -> None:
-        """The operation is over: fully received, or stopped by its caller, which is no error."""
+        """End the call: the response is complete, or the caller stopped it, which is not an error."""
         self._end(None, perf_counter())
 
     def fail(self, error: BaseException) -> None:
-        """The operation is over because of `error`."""
+        """End the call because of `error`."""
         self._end(error, perf_counter())
 
     def abandon(self) -> None:
-        """The application dropped the stream, and the interpreter tells us so.
+        """End the call, whose stream the application has dropped, from a finalizer.
 
-        That can be anywhere, also within a garbage collection that struck while this very thread holds a lock of the SDK.
-        So the report is made by a thread of its own.
+        A finalizer may run in a garbage collection while this very thread holds a lock of the SDK. So a new thread makes the report.
         """
         if not self._unreported:
             return
@@ -275,21 +278,21 @@ class Call:
         except Exception as error:
             if not _REPORTING.takes(error):
                 raise
-        # The application may keep the stream for long; what was said is not ours to keep with it.
+        # The application may keep the stream for long. Its content is not kept with it.
         self._fold = self._prompt = None
-        self._response = _NOTHING
+        self._response = _NO_RESPONSE
 
     def _operation(self, error: BaseException | None, ended: float, *, unfinished: bool) -> Operation:
-        response, underway = self._response, self._underway
+        response, current = self._response, self._current
         tokens: Sequence[int] = ()
         if self._fold is not None:
             with _READING_RESPONSE:
                 response = self._fold.response()
                 tokens = self._fold.tokens()
-        if underway.served_model is not None:
-            response = response._replace(model=underway.served_model)
-        if underway.extra:
-            response = response._replace(extra={**underway.extra, **(response.extra or {})})
+        if current.served_model is not None:
+            response = response._replace(model=current.served_model)
+        if current.extra:
+            response = response._replace(extra={**current.extra, **(response.extra or {})})
         return Operation(
             request=self._request,
             response=response,
@@ -300,7 +303,7 @@ class Call:
                 chunks=self._chunks,
                 waits=self._waits,
                 tokens=tokens if len(tokens) == len(self._chunks) else (),
-                phases=underway.phases,
+                phases=current.phases,
                 first_token=self._first_token,
             ),
             prompt=self._prompt,
@@ -315,7 +318,7 @@ class Call:
 
 
 def finish_open_calls() -> None:
-    """End the calls and streams that nobody has ended yet: the interpreter is about to exit, or the process to be terminated."""
+    """End all open calls as unfinished: the interpreter is about to exit, or the process is about to be terminated."""
     ended = perf_counter()
     for call in tuple(_open):
         call._end(None, ended, unfinished=True)
@@ -325,5 +328,5 @@ def finish_open_calls() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    # What is under way in the parent is the parent's to report.
+    # The parent process reports its own open calls.
     os.register_at_fork(after_in_child=_open.clear)

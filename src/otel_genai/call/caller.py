@@ -1,43 +1,47 @@
-"""What an operation in this very process is for, and whose it is: an engine is given token ids, and the rest is known further up."""
+"""The caller of an operation in this process: an engine receives token ids, and only the code above it knows what they are for."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from otel_genai.call import context as call_context
+from otel_genai.call.inbound import inbound_request
 from otel_genai.operation import Side
 from otel_genai.semconv import gen_ai, otel_genai
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
+    from otel_genai.call.inbound import InboundRequest
     from otel_genai.endpoint.endpoint import Arguments, Endpoint
     from otel_genai.operation import Request
-    from otel_genai.server.asgi import InboundRequest
 
 
 class Caller(NamedTuple):
-    """Why an operation is done."""
+    """What the code above an operation says about it."""
 
     request: Request
+    """The operation's request, with the name and the side that the caller gives it."""
     inference: str | None = None
-    """What an inference beneath this operation is, if it is this one that knows."""
-    within: Any = None
-    """The context that it belongs to, `None` if that is the current one."""
-    arrival: InboundRequest | None = None
-    """The request from outside that it stands for: it began when that arrived."""
+    """`gen_ai.operation.name` of inferences beneath this operation, where this operation decides it."""
+    parent: Context | None = None
+    """The context of the operation's parent; `None` for the current context."""
+    inbound: InboundRequest | None = None
+    """The inbound request that the operation stands for: the operation began when that arrived."""
 
 
 def caller_of(endpoint: Endpoint, request: Request, arguments: Arguments) -> Caller:
-    """The occasion of an operation that has been asked for here and now."""
+    """The caller of an operation that begins now, in the calling code's context."""
     if request.operation not in gen_ai.INFERENCE and endpoint.state is None:
-        within = call_context.cold_start() if request.operation in otel_genai.LOADING else None
-        return Caller(request, endpoint.inference(arguments), within)
+        parent = call_context.cold_start() if request.operation in otel_genai.LOADING else None
+        return Caller(request, endpoint.inference(arguments), parent)
     above = call_context.current_operation()
     if above is not None and above.inference is not None:
         return Caller(request._replace(operation=above.inference))
-    arrival = call_context.inbound_request()
-    if arrival is not None:
-        served = arrival.served(request)
-        # Of several prompts in one request, the first stands for all of it; the others begin where they are asked.
-        return Caller(served, None, arrival.within, arrival) if arrival.take() else Caller(served)
-    caller = call_context.carried(endpoint.carried(arguments))
-    return Caller(request) if caller is None else Caller(request._replace(side=Side.SERVER), within=caller)
+    inbound = inbound_request()
+    if inbound is not None:
+        served = inbound.as_server(request)
+        # One request may hold several prompts: the first operation stands for the request, the others begin when they are submitted.
+        return Caller(served, None, inbound.parent, inbound) if inbound.claim() else Caller(served)
+    remote = call_context.carried(endpoint.carried(arguments))
+    return Caller(request) if remote is None else Caller(request._replace(side=Side.SERVER), parent=remote)

@@ -1,4 +1,4 @@
-"""What travels with an operation: W3C context into the requests that a library sends for it, and word of it to the code below."""
+"""The context of operations: the current operation, its suppression inside another one, its parent, and W3C headers in and out."""
 
 from __future__ import annotations
 
@@ -19,56 +19,55 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
     from otel_genai.operation import Phase
-    from otel_genai.server.asgi import InboundRequest
 
-# Where the API keeps the current span in a context: to put it there together with our own marks is half the work.
+# The API's own key of the current span. One new context with the span and our keys costs half of two.
 _SPAN_KEY: Final = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, context.Context())))
-_UNDERWAY_KEY: Final = context.create_key("otel-genai-underway")
-_ARRIVAL_KEY: Final = context.create_key("otel-genai-arrival")
-_APART_KEY: Final = context.create_key("otel-genai-apart")
-# Upstream's instrumentations mark an inference by a key of this name, and leave out those inside of one.
+_OPERATION_KEY: Final = context.create_key("otel-genai-operation")
+_ISOLATED_KEY: Final = context.create_key("otel-genai-isolated")
+# Upstream's key of the current inference; its instrumentations skip inferences inside it (util-genai 1.3b0 `_inference_invocation.py`).
 _UPSTREAM_KEY: Final = "opentelemetry.genai.client.inference.context"
 _UPSTREAM_MODULE: Final = "opentelemetry.util.genai.invocation"
 
-# Of the operation that stands for this process's start, while that lasts.
+# The context of the cold start of this process, while that lasts.
 _cold_start: Context | None = None
 
-# Threads begin with no context at all, and an object made for one is all that leads back.
-_makers: WeakKeyDictionary[object, Context] = WeakKeyDictionary()
+# A new thread begins with an empty context. An object that it was given leads back to the context in which the object was made.
+_creation_contexts: WeakKeyDictionary[object, Context] = WeakKeyDictionary()
 
 
 class CurrentOperation:
-    """What code further down learns of the operation that it works for, and can tell it."""
+    """An operation as the code beneath it sees it, and what that code reports to it."""
 
     __slots__ = ("extra", "inference", "kind", "phases", "served_model")
 
     def __init__(self, kind: str, inference: str | None = None) -> None:
         self.kind = kind
+        """`Request.kind`."""
         self.inference = inference
-        """What an inference beneath it is, if only the operation itself can tell."""
+        """`gen_ai.operation.name` of inferences beneath it, where this operation decides it."""
         self.served_model: str | None = None
-        """The model that really answered, if only a response's header told so."""
+        """The model that answered, where only a header of the response says so."""
         self.phases: tuple[Phase, ...] = ()
-        """The parts of it that are done."""
+        """Its phases that have ended."""
         self.extra: Mapping[str, Any] = {}
-        """What those parts told."""
+        """`Response.extra`, as far as the phases report it."""
 
 
 def current_operation() -> CurrentOperation | None:
-    """The operation of ours that the calling code works for."""
-    found = context.get_current().get(_UNDERWAY_KEY)
+    """The operation that the calling code works for; `None` if there is none."""
+    found = context.get_current().get(_OPERATION_KEY)
     return found if isinstance(found, CurrentOperation) else None
 
 
 def is_wanted(kind: str) -> bool:
-    """Whether an operation is to be reported here and now.
+    """Whether an operation of this kind is to be reported in the current context.
 
-    Not where the user suppressed it, not inside one of its like, and not inside any inference that upstream reports.
+    It is not where the user suppressed instrumentation, inside an operation of the same kind, or inside an inference of upstream's.
     """
     current = context.get_current()
     if not current:
-        return True  # nobody has said anything
-    own = current.get(_UNDERWAY_KEY)
+        return True
+    own = current.get(_OPERATION_KEY)
     if isinstance(own, CurrentOperation) and own.kind == kind:
         return False
     if kind in gen_ai.INFERENCE and current.get(_UPSTREAM_KEY) is not None:
@@ -77,92 +76,81 @@ def is_wanted(kind: str) -> bool:
 
 
 def note_creation(made: object) -> None:
-    """Remember the calling code's context as that in which an object was made."""
+    """Remember the current context as the one in which `made` was made. Raises TypeError for objects without weak references."""
     current = context.get_current()
     if current:
-        _makers[made] = current
+        _creation_contexts[made] = current
 
 
 def creation_context(made: object) -> Context | None:
-    """The context in which an object was made; `None` if nobody noted it, or if the calling code has a span of its own."""
+    """The context in which `made` was made; `None` if it is not known, or if the calling code has a span."""
     if made is None or trace.get_current_span().get_span_context().is_valid:
         return None
     try:
-        return _makers.get(made)
-    except TypeError:  # such an object cannot be noted: it has no hash, or no weak references
+        return _creation_contexts.get(made)
+    except TypeError:  # it has no hash or no weak references
         return None
 
 
-def context_of(span: trace.Span, operation: CurrentOperation, within: Context | None = None) -> Context:
-    """The context of an operation: `within` or the calling code's, its span current, with word of it in our key and in upstream's."""
-    marks = {**(within or context.get_current()), _SPAN_KEY: span, _UNDERWAY_KEY: operation}
+def context_of(span: trace.Span, operation: CurrentOperation, parent: Context | None = None) -> Context:
+    """The context of an operation: `parent` or the current one, with the span, and with the operation under our key and upstream's."""
+    values = {**(parent or context.get_current()), _SPAN_KEY: span, _OPERATION_KEY: operation}
     if operation.kind in gen_ai.INFERENCE:
-        # Upstream heeds its key only if it holds a record of its own, and where nobody has loaded upstream nobody asks.
+        # Upstream reads its key only if the value is a record of its own. A process that has not imported upstream never reads it.
         upstream = sys.modules.get(_UPSTREAM_MODULE)
-        marks[_UPSTREAM_KEY] = upstream.InferenceData() if upstream else True
-    return context.Context(marks)
+        values[_UPSTREAM_KEY] = upstream.InferenceData() if upstream else True
+    return context.Context(values)
 
 
 def extracted(headers: Mapping[str, str]) -> Context:
-    """The context of a request that has arrived: its caller's, or that of whoever has opened a span for it in this process."""
+    """The parent's context of an inbound request: that of a span which this process opened for it, or else that of its headers."""
     if trace.get_current_span().get_span_context().is_remote:
-        # Not this request's: what the whole process was started within.
+        # A remote span that is current is the one that the whole process was started in, and not this request's.
         return propagate.extract(headers, context.Context())
     current = context.get_current()
     return current if trace.get_current_span().get_span_context().is_valid else propagate.extract(headers, current)
 
 
 def carried(headers: Mapping[str, str] | None) -> Context | None:
-    """The context of a request whose headers were handed on to where it is worked on; `None` if that is known already, or from nothing."""
-    if not headers:
-        return None
-    current = trace.get_current_span().get_span_context()
-    if current.is_valid and not current.is_remote:
+    """The parent's context of a request whose W3C headers its caller passed to an engine.
+
+    `None` if the calling code has a span of its own, or if the headers name no span.
+    """
+    if not headers or _has_own_span():
         return None
     caller = propagate.extract(headers, context.Context())
     return caller if trace.get_current_span(caller).get_span_context().is_valid else None
 
 
-def with_inbound_request(request: InboundRequest) -> Context:
-    """The context of a request that has arrived, with word of it for whatever works for it."""
-    return context.set_value(_ARRIVAL_KEY, request, request.within)
-
-
-def inbound_request() -> InboundRequest | None:
-    """The request for which the calling code works, if it came from outside of the process."""
-    request: InboundRequest | None = context.get_value(_ARRIVAL_KEY)  # type: ignore[assignment]  # only `with_inbound_request` sets it
-    return request
-
-
 def remember_cold_start() -> None:
-    """The operation that is under way stands for the start of this process."""
+    """Make the current context the parent of everything that this process loads."""
     global _cold_start  # noqa: PLW0603 - one a process
     _cold_start = context.get_current()
 
 
 def forget_cold_start() -> None:
-    """The start of this process is over."""
+    """The cold start of this process is over."""
     global _cold_start  # noqa: PLW0603 - one a process
     _cold_start = None
 
 
 def cold_start() -> Context | None:
-    """The context of the start of this process; `None` if that is over, or if the calling code has a span of its own."""
+    """The context of the cold start of this process; `None` if that is over, or if the calling code has a span of its own."""
     return None if _cold_start is None or _has_own_span() else _cold_start
 
 
 def process_context() -> Context:
-    """A context for what this process does as a whole: that of the trace that it was started within, if it was within one."""
+    """A context for work of the whole process: that of the trace which the process was started in, else an empty one."""
     return context.Context() if _has_own_span() else context.get_current()
 
 
 def isolated() -> Context:
-    """A context in which nothing is current, nor the trace that the whole process was started within."""
-    return context.set_value(_APART_KEY, True, context.Context())
+    """A context without any span. It holds a key: an empty context would stand for the trace that the process was started in."""
+    return context.set_value(_ISOLATED_KEY, True, context.Context())
 
 
 def has_inherited_parent() -> bool:
-    """Whether the calling code has no span but that of the trace that the whole process was started within."""
+    """Whether the current span is the one that the whole process was started in."""
     return trace.get_current_span().get_span_context().is_remote
 
 
@@ -173,7 +161,7 @@ def _has_own_span() -> bool:
 
 @contextmanager
 def current(within: Context) -> Iterator[None]:
-    """Have a context be the current one, and put back what was."""
+    """Attach a context for the length of a block."""
     token = context.attach(within)
     try:
         yield
@@ -182,26 +170,25 @@ def current(within: Context) -> Iterator[None]:
 
 
 def detached() -> AbstractContextManager[None]:
-    """Have no span be the current one, nor anything else that is anybody's."""
+    """An empty context for the length of a block: work in it has no parent."""
     return current(context.Context())
 
 
 def bound_to_context(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that another thread will call, so that it is called in the context of whoever hands it over."""
+    """`function`, to be called in the current context by whichever thread calls it."""
     within = context.get_current()
 
-    def called(*args: Any, **kwargs: Any) -> Any:
+    def bound(*args: Any, **kwargs: Any) -> Any:
         with current(within):
             return function(*args, **kwargs)
 
-    return called if within else function
+    return bound if within else function
 
 
 def inject(headers: MutableMapping[str, str]) -> None:
-    """Add the current trace context to an outgoing request of an operation of ours.
+    """Add the current trace context to the headers of an outgoing request, if an operation of ours sends it.
 
-    Headers that are there already win: an application that propagates by itself knows better.
-    Requests outside of an operation are none of our business.
+    Headers that are there already stay: the application propagates by itself.
     """
     if current_operation() is None:
         return
@@ -210,5 +197,5 @@ def inject(headers: MutableMapping[str, str]) -> None:
     for name in fields:
         if name in headers:
             return
-    for name, value in fields.items():  # one by one: `update` of an HTTP client's headers makes all of them anew
+    for name, value in fields.items():  # `update` of httpx's headers builds all of them anew
         headers[name] = value

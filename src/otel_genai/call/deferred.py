@@ -1,4 +1,4 @@
-"""Calls that only take a request: the library answers in its own time, and an `Account` gathers what it tells."""
+"""Calls that only submit a request: the library answers later, and a `RequestState` gathers the events that it reports."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ if TYPE_CHECKING:
     from otel_genai.operation import Operation
     from otel_genai.telemetry.telemetry import Telemetry
 
-_EXPECTING: Final = Guard("a span lacks what was answered")
-_READING_CHUNK: Final = Guard("a span lacks part of what was told of it")
-_READING_ACCOUNT: Final = Guard("a span lacks how it ended, and when")
+_OPENING: Final = Guard("a span lacks its response's attributes")
+_READING_EVENT: Final = Guard("a span lacks part of its response's attributes")
+_READING_END: Final = Guard("a span lacks its engine's times, and a failure that the engine reported")
 
 
 class DeferredCall(Call):
-    """One call that goes on after the library has returned from it, until its state says that it is over."""
+    """A call that goes on after the library has returned from it, until its state says that the request is over."""
 
     __slots__ = ("state",)
 
     def __init__(self, telemetry: Telemetry, endpoint: Endpoint, arguments: Arguments, since: Since | None) -> None:
         super().__init__(telemetry, endpoint, arguments, since)
         self.state: RequestState | None = None
-        """What gathers word of it; `None` if that could not be made."""
+        """The state of the request; `None` if it could not be made, and after the end."""
         self._await_chunks()
         if endpoint.state is not None:
-            with _EXPECTING:
+            with _OPENING:
                 self._fold = self.state = endpoint.state(arguments, self._with_content)
 
-    def notify(self, word: Any) -> None:
-        """Take note of what the library says of it, which is no chunk of its answer."""
-        with _READING_CHUNK:
+    def notify(self, event: Any) -> None:
+        """Give the state an event that the library reported. It has no time of its own, unlike a chunk."""
+        with _READING_EVENT:
             if self.state is not None:
-                self.state.add(word)
+                self.state.add(event)
 
     def is_over(self) -> bool:
-        """Whether what the library told last was the end; also if that cannot be read."""
-        with _READING_CHUNK:
+        """Whether the last event ended the request; also True if that cannot be read."""
+        with _READING_EVENT:
             return self.state is None or self.state.is_over()
         return True
 
     def _operation(self, error: BaseException | None, ended: float, *, unfinished: bool) -> Operation:
         operation, state = super()._operation(error, ended, unfinished=unfinished), self.state
-        self.state = None  # what was said is not ours to keep
-        with _READING_ACCOUNT:
+        self.state = None  # it may hold content
+        with _READING_END:
             if state is not None:
                 operation = operation._replace(
                     timing=state.timing(operation.timing),

@@ -1,4 +1,4 @@
-"""The parts of an operation that are worth a time of their own: noted on the operation that is under way."""
+"""Phases of the current operation: the functions of a library that do a named part of it are timed."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
     from otel_genai.endpoint.rows import PhaseRow
     from otel_genai.patching.drivers import Driver
 
-_NOTING: Final = Guard("a span lacks what a part of its work told")
+_READING_RESULT: Final = Guard("a span lacks attributes of one of its phases")
 
 
-def noting(stage: PhaseRow) -> Driver:
-    """For functions that do a part of an operation."""
-    read = stage.load()
+def timing(row: PhaseRow) -> Driver:
+    """For functions that do one phase of an operation."""
+    read = row.load()
 
     def drive(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:  # noqa: ARG001
-        underway = call_context.current_operation()
-        if underway is None or underway.kind != stage.of:
+        current = call_context.current_operation()
+        if current is None or current.kind != row.of:
             return wrapped(*args, **kwargs)
         started = perf_counter()
         try:
             result = wrapped(*args, **kwargs)
         finally:
-            underway.phases = (*underway.phases, Phase(stage.phase, started, perf_counter()))
-        with _NOTING:
-            underway.extra = {**underway.extra, **read(result)}
+            current.phases = (*current.phases, Phase(row.phase, started, perf_counter()))
+        with _READING_RESULT:
+            current.extra = {**current.extra, **read(result)}
         return result
 
     return drive

@@ -1,11 +1,10 @@
-"""Proxies that tell the Call what passes by. To the application they are the library's own stream in everything it can do with one.
+"""Proxies of streams, which report every chunk to the call. To the application a proxy behaves as the library's own stream does.
 
-The library's code runs with the operation's span current; the loop body that consumes the stream does not.
+The library's code runs with the operation's span current. The loop body that consumes the stream does not.
 """
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import AsyncIterator, Iterator
 from functools import lru_cache, partial
 from inspect import isawaitable
@@ -16,124 +15,95 @@ from wrapt import BaseObjectProxy
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
-    from otel_genai.call.call import Call
-    from otel_genai.call.streamer import StreamerCall
+    from otel_genai.call.listener import Listener, StreamerListener
 
 
 def is_stream(result: Any) -> bool:
-    """Whether a call returned something to be read piece by piece: an iterator, sync or async."""
-    return _streams(type(result))  # type: ignore[arg-type]  # mypy takes a class's instances' hash for its own
+    """Whether a call returned an iterator, synchronous or asynchronous."""
+    return _is_iterator(type(result))  # type: ignore[arg-type]  # mypy takes a class's instances' hash for its own
 
 
 @lru_cache
-def _streams(kind: type) -> bool:
-    # Not `hasattr`: data models answer for what they lack with much ado.
+def _is_iterator(kind: type) -> bool:
+    # Not `hasattr` on the result: pydantic's models search for a missing name at length before they refuse it.
     return issubclass(kind, (Iterator, AsyncIterator))
 
 
-def proxy(stream: Any, call: Call, hear: Callable[[Any], None]) -> Any:
-    """What the application gets instead of `stream`; `hear` is told every chunk."""
-    return (_AsyncStream if isinstance(stream, AsyncIterator) else _Stream)(stream, call, hear)
+def proxy(stream: Any, call: Listener, on_chunk: Callable[[Any], None]) -> Any:
+    """The proxy that the application gets in place of `stream`; `on_chunk` receives every chunk."""
+    return (_AsyncStream if isinstance(stream, AsyncIterator) else _Stream)(stream, call, on_chunk)
 
 
-def tap(http: Any, call: Call, hear: Callable[[bytes], None]) -> None:
-    """Let `hear` be told every piece of an HTTP response's body, in whichever way it is read; closing it ends the call.
-
-    All of the HTTP client's ways of reading go through the two methods that are shadowed here, on this one response. The shadows
-    go when it is closed, as it also is at its end.
-    """
-
-    def reading(name: str) -> Callable[..., Any]:
-        read = getattr(http, name)
-        return lambda *args, **kwargs: proxy(read(*args, **kwargs), call, hear)
-
-    def closing(name: str) -> Callable[[], Any]:
-        close = getattr(http, name)
-
-        def closed() -> Any:
-            for shadow in shadows:
-                vars(http).pop(shadow, None)
-            # The client closes a response itself when the wire is empty, with the last piece perhaps still to be given out.
-            return close() if call.is_current() else _close(close, call)
-
-        return closed
-
-    shadows = {name: reading(name) for name in ("iter_bytes", "aiter_bytes")}
-    shadows |= {name: closing(name) for name in ("close", "aclose")}
-    vars(http).update(shadows)
-    # A response that is dropped unread is closed by nobody. At exit, open streams are ended anyway.
-    weakref.finalize(http, call.abandon).atexit = False
+def streamer_tee(streamer: Any, skip: int, call: StreamerListener) -> Any:
+    """The proxy that a library gets in place of a streamer: `call` receives all puts but the first `skip`."""
+    return _StreamerTee(streamer, skip, call)
 
 
-def tee(sink: Any, skip: int, call: StreamerCall) -> Any:
-    """What a library is given instead of a streamer: it puts into `sink`, and the call hears of all but the first `skip` puts."""
-    return _Tee(sink, skip, call)
+class _StreamerTee(BaseObjectProxy):  # type: ignore[type-arg]
+    """A streamer whose puts the call receives, too. To the library it is the application's own in everything else."""
 
+    __slots__ = ("put",)  # a slot, because the library looks it up for every token
 
-class _Tee(BaseObjectProxy):  # type: ignore[type-arg]
-    """A streamer that the call listens to. To the library it is the application's own in everything else."""
-
-    __slots__ = ("put",)  # found without a detour, since it is called for every token
-
-    def __init__(self, wrapped: Any, skip: int, call: StreamerCall) -> None:
+    def __init__(self, wrapped: Any, skip: int, call: StreamerListener) -> None:
         super().__init__(wrapped)
         self.put = _put(wrapped.put, skip, call)
 
 
-def _put(put: Callable[[Any], Any], skip: int, call: StreamerCall) -> Callable[[Any], Any]:
-    def heard(value: Any) -> Any:
+def _put(put: Callable[[Any], Any], skip: int, call: StreamerListener) -> Callable[[Any], Any]:
+    def put_and_report(value: Any) -> Any:
         nonlocal skip
         if skip:
             skip -= 1
         else:
             call.chunk(value)
         result = put(value)
-        # What the application does with a token is its own time, not the model's.
-        call.ask()
+        # The time that the application spends on a token is not the model's.
+        call.consumed()
         return result
 
-    return heard
+    return put_and_report
 
 
 class _Closable(BaseObjectProxy):  # type: ignore[type-arg]  # generic in wrapt's stubs only
-    """Something whose closing, sync or async, ends the call. All else is that of the object behind it."""
+    """An object whose closing, synchronous or asynchronous, ends the call. In all else it is the object behind it."""
 
-    def __init__(self, wrapped: Any, call: Call) -> None:
+    def __init__(self, wrapped: Any, call: Listener) -> None:
         super().__init__(wrapped)
-        # Attributes of a proxy that start with `_self_` stay on the proxy; others would land on the wrapped object.
+        # wrapt keeps attributes with the prefix `_self_` on the proxy, and sets others on the wrapped object.
         self._self_call = call
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self.__wrapped__, name)
         if name in {"close", "aclose"}:
-            return partial(_close, attribute, self._self_call)
+            return partial(close_and_finish, attribute, self._self_call)
         return attribute
 
 
-def _close(close: Callable[[], Any], call: Call) -> Any:
+def close_and_finish(close: Callable[[], Any], call: Listener) -> Any:
+    """Close a stream or a response, and finish its call, whether closing succeeds or not; an awaitable where closing is awaited."""
     closing: Any = None
     try:
         closing = close()
     finally:
         if not isawaitable(closing):
             call.finish()
-    return _closed(closing, call) if isawaitable(closing) else closing
+    return _await_and_finish(closing, call) if isawaitable(closing) else closing
 
 
-async def _closed(closing: Awaitable[Any], call: Call) -> Any:
+async def _await_and_finish(closing: Awaitable[Any], call: Listener) -> Any:
     try:
         return await closing
     finally:
         call.finish()
 
 
-class _Followed(_Closable):
-    """What both kinds of stream share."""
+class _StreamProxy(_Closable):
+    """The part of the proxy that synchronous and asynchronous streams share."""
 
     def __getattr__(self, name: str) -> Any:
         attribute = super().__getattr__(name)
         if name == "response":
-            # The HTTP response beneath: the client's own stream helpers close that, and so may an application.
+            # The HTTP response beneath: openai's stream helpers close it in place of the stream, and so may the application.
             return _Closable(attribute, self._self_call)
         return attribute
 
@@ -141,13 +111,13 @@ class _Followed(_Closable):
         self._self_call.abandon()
 
 
-# The step from one chunk to the next is all that is paid for every chunk, so it looks nothing up: it is made once a stream.
+# The function below runs once a chunk. It is made once a stream, so that it looks nothing up.
 
 
-def _step(advance: Callable[[], Any], call: Call, hear: Callable[[Any], None]) -> Callable[[], Any]:
+def _next_chunk(advance: Callable[[], Any], call: Listener, on_chunk: Callable[[Any], None]) -> Callable[[], Any]:
     enter, leave = call.enter, call.leave
 
-    def step() -> Any:
+    def next_chunk() -> Any:
         token = enter()
         try:
             chunk = advance()
@@ -155,18 +125,18 @@ def _step(advance: Callable[[], Any], call: Call, hear: Callable[[Any], None]) -
             leave(token, error)
             raise
         leave(token)
-        hear(chunk)
+        on_chunk(chunk)
         return chunk
 
-    return step
+    return next_chunk
 
 
-def _awaited_step(
-    advance: Callable[[], Awaitable[Any]], call: Call, hear: Callable[[Any], None]
+def _next_chunk_awaited(
+    advance: Callable[[], Awaitable[Any]], call: Listener, on_chunk: Callable[[Any], None]
 ) -> Callable[[], Coroutine[Any, Any, Any]]:
     enter, leave = call.enter, call.leave
 
-    async def step() -> Any:
+    async def next_chunk() -> Any:
         token = enter()
         try:
             chunk = await advance()
@@ -174,33 +144,33 @@ def _awaited_step(
             leave(token, error)
             raise
         leave(token)
-        hear(chunk)
+        on_chunk(chunk)
         return chunk
 
-    return step
+    return next_chunk
 
 
-class _Stream(_Followed):
+class _Stream(_StreamProxy):
     """A synchronous stream."""
 
-    def __init__(self, wrapped: Any, call: Call, hear: Callable[[Any], None]) -> None:
+    def __init__(self, wrapped: Any, call: Listener, on_chunk: Callable[[Any], None]) -> None:
         super().__init__(wrapped, call)
-        self._self_step = _step(wrapped.__next__, call, hear)
+        self._self_next = _next_chunk(wrapped.__next__, call, on_chunk)
 
     def __next__(self) -> Any:
-        return self._self_step()
+        return self._self_next()
 
     def __iter__(self) -> Iterator[Any]:
-        step = self._self_step
+        next_chunk = self._self_next
         try:
             while True:
                 try:
-                    chunk = step()
+                    chunk = next_chunk()
                 except StopIteration:
                     return
                 yield chunk
         except GeneratorExit:
-            # The loop was left: `break`, `return`, an error in its body.
+            # The application left its loop: `break`, `return`, or an error in its body.
             self._self_call.abandon()
             raise
 
@@ -215,22 +185,22 @@ class _Stream(_Followed):
             self._self_call.finish()
 
 
-class _AsyncStream(_Followed):
+class _AsyncStream(_StreamProxy):
     """An asynchronous stream."""
 
-    def __init__(self, wrapped: Any, call: Call, hear: Callable[[Any], None]) -> None:
+    def __init__(self, wrapped: Any, call: Listener, on_chunk: Callable[[Any], None]) -> None:
         super().__init__(wrapped, call)
-        self._self_step = _awaited_step(wrapped.__anext__, call, hear)
+        self._self_next = _next_chunk_awaited(wrapped.__anext__, call, on_chunk)
 
     def __anext__(self) -> Coroutine[Any, Any, Any]:
-        return self._self_step()
+        return self._self_next()
 
     async def __aiter__(self) -> AsyncIterator[Any]:
-        step = self._self_step
+        next_chunk = self._self_next
         try:
             while True:
                 try:
-                    chunk = await step()
+                    chunk = await next_chunk()
                 except StopAsyncIteration:
                     return
                 yield chunk

@@ -1,4 +1,4 @@
-"""Calls of libraries that push what they produce to an object that they were given, and those that tell of a step and no more."""
+"""Calls of libraries that push chunks to a streamer while they work, and of libraries that only report their steps."""
 
 from __future__ import annotations
 
@@ -15,54 +15,58 @@ if TYPE_CHECKING:
     from otel_genai.endpoint.endpoint import Arguments, Endpoint, StreamerFold, StreamerHook
     from otel_genai.telemetry.telemetry import Telemetry
 
-_TAPPING: Final = Guard("a span lacks what was generated, and when")
-_READING_RESPONSE: Final = Guard("a span lacks what was answered")
-_READING_STEP: Final = Guard("a span lacks when something was generated")
+_HOOKING: Final = Guard("a span lacks its output, and the times of its tokens")
+_READING_RESPONSE: Final = Guard("a span lacks its response's attributes")
+_READING_STEP: Final = Guard("a span lacks the times of its tokens")
 
-# The one within which the library works, apart for every thread.
+# The call that the library works on; each thread has its own.
 _entered: ContextVar[StreamerCall | None] = ContextVar("otel-genai-entered", default=None)
 
 
 class StreamerCall(Call):
-    """One call that listens while the library works; it is over when the library returns."""
+    """A call that receives chunks or steps while the library works, and ends when the library returns."""
 
-    __slots__ = ("_counts_steps", "_left", "_pushed")
+    __slots__ = ("_counts_steps", "_outer", "_streamer_fold")
 
     def __init__(self, telemetry: Telemetry, endpoint: Endpoint, arguments: Arguments, since: Since | None) -> None:
         super().__init__(telemetry, endpoint, arguments, since)
-        self._pushed: StreamerFold | None = None
+        self._streamer_fold: StreamerFold | None = None
         self._counts_steps = False
 
-    def tapped(self, tap: StreamerHook, arguments: Arguments) -> Arguments:
-        """What to call the library with, so that it tells us what it hands out while it works."""
-        with _TAPPING:
-            ours, pushed = tap(arguments, self._with_content, lambda sink, skip: stream.tee(sink, skip, self))
-            self._counts_steps = pushed.counts_steps()
-            self._fold = self._pushed = pushed
+    def hook(self, hook: StreamerHook, arguments: Arguments) -> Arguments:
+        """The arguments for the library, with a streamer that reports to this call; the caller's own if `hook` fails."""
+        with _HOOKING:
+            hooked, fold = hook(
+                arguments,
+                self._with_content,
+                lambda streamer, skip: stream.streamer_tee(streamer, skip, self),
+            )
+            self._counts_steps = fold.counts_steps()
+            self._fold = self._streamer_fold = fold
             self._await_chunks()
-            return ours
+            return hooked
         return arguments
 
     def enter(self) -> Entered:
-        """As with any call; from here on it is the one that hears of steps."""
-        self._left = _entered.set(self)
+        """As `Call.enter`. `on_step` reports to this call until `leave`."""
+        self._outer = _entered.set(self)
         return super().enter()
 
     def leave(self, token: Entered, error: BaseException | None = None) -> None:
-        """As with any call; it hears of no more steps."""
-        _entered.reset(self._left)
+        """As `Call.leave`."""
+        _entered.reset(self._outer)
         super().leave(token, error)
 
-    def ask(self) -> None:
-        """The next chunk is being asked for."""
+    def consumed(self) -> None:
+        """The application's streamer has returned: from now on the library works on the next chunk."""
         self._asked_at = perf_counter()
 
     def step(self, instance: Any) -> None:
-        """Take note that `instance`, an object of the library's, has done a step."""
+        """Record a step that `instance`, an object of the library's, has done."""
         now = perf_counter()
-        pushed = self._pushed
+        fold = self._streamer_fold
         try:
-            if pushed is not None and pushed.stepped(instance):
+            if fold is not None and fold.stepped(instance):
                 self._waits.append(self._asked_at - self._latest)
                 self._chunks.append(now)
                 self._latest = self._asked_at = now
@@ -72,18 +76,18 @@ class StreamerCall(Call):
             if not _READING_STEP.takes(error):
                 raise
 
-    def settle(self, result: Any) -> Any:
-        """Take note of what the library returned, which is what the application gets."""
-        if self._pushed is None:
-            return super().settle(result)
+    def return_value(self, result: Any) -> Any:
+        """Read the library's result, and return it."""
+        if self._streamer_fold is None:
+            return super().return_value(result)
         with _READING_RESPONSE:
-            self._pushed.returned(result)
+            self._streamer_fold.returned(result)
         self.finish()
         return result
 
 
 def on_step(instance: Any) -> None:
-    """Tell the call within which the library works, if there is one that listens, that `instance` has done a step."""
+    """Report a step of `instance` to the call that the library works on, if that counts steps."""
     call = _entered.get()
     if call is not None and call._counts_steps:
         call.step(instance)

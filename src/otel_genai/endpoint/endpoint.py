@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -180,3 +180,8 @@ class Endpoint:
 
     `response` and `fold` are then given JSON objects in which a missing name reads as `None`.
     """
+    kind: str = field(init=False)
+    """`Request.kind` of the operation."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", self.default.kind)

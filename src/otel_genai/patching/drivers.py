@@ -29,7 +29,7 @@ def calling(telemetry: Telemetry, endpoint: Endpoint) -> Driver:
         call = Call.begin(telemetry, endpoint, Arguments(instance, args, kwargs))
         if call is None:
             return wrapped(*args, **kwargs)
-        return call.settle(call.run(wrapped, args, kwargs))
+        return call.return_value(call.run(wrapped, args, kwargs))
 
     return drive
 
@@ -42,8 +42,8 @@ def tapping(telemetry: Telemetry, endpoint: Endpoint, tap: StreamerHook) -> Driv
         call = StreamerCall.begin(telemetry, endpoint, arguments)
         if call is None:
             return wrapped(*args, **kwargs)
-        _, args, kwargs = call.tapped(tap, arguments)
-        return call.settle(call.run(wrapped, args, kwargs))
+        _, args, kwargs = call.hook(tap, arguments)
+        return call.return_value(call.run(wrapped, args, kwargs))
 
     return drive
 
@@ -62,7 +62,7 @@ def awaiting(telemetry: Telemetry, endpoint: Endpoint) -> Driver:
             call.leave(token, error)
             raise
         call.leave(token)
-        return call.settle(result)
+        return call.return_value(result)
 
     def drive(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         # The library is called at once and not when awaited, so that wrong arguments are refused where they were given.

@@ -143,7 +143,7 @@ class Patches:
         if isinstance(row, AsgiAppRow):
             return asgi.instrument_app(row, self._telemetry())
         if isinstance(row, PhaseRow):
-            return phases.noting(row)
+            return phases.timing(row)
         if isinstance(row, LibrarySpansRow):
             return library_spans.driver(row)
         if isinstance(row, StartupRow):
@@ -275,7 +275,7 @@ def _listening(row: StatsRow, telemetry: Telemetry) -> Driver:
         with _LISTENING:
             load = read(Arguments(instance, args, kwargs))
             if load is not None:
-                telemetry.load(instance, load)
+                telemetry.report_engine(instance, load)
         return result
 
     return drive

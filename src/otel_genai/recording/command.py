@@ -1,6 +1,6 @@
-"""`otel-genai report`: what recordings say, as a table, as JSON or CSV, or as a page. Here are its arguments and its front door.
+"""`otel-genai report`: the figures of recordings as a table, JSON or CSV, or as a page.
 
-Importing this needs the standard library only; what draws tables and pages (extra `report`) is imported when it is wanted.
+Importing this needs the standard library only. The extra `report` is imported when a recording is read.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from otel_genai.recording.file.decode import Recordings, read
 from otel_genai.recording.file.locking import NotARecordingError, files_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from otel_genai.recording.file.records import Recordings
+
 __all__ = ["CannotReportError", "add_arguments", "report"]
 
-_LONG: Final = 20_000_000
-"""Bytes; what is shorter is read before one could look at a progress bar."""
-
+_LONG_BYTES: Final = 20_000_000
+"""A shorter recording is read before anyone could look at a progress bar."""
 
 _EXAMPLES: Final = """\
 examples:
@@ -33,29 +33,29 @@ examples:
 
 
 class CannotReportError(Exception):
-    """Why there is no report, in one line for the user."""
+    """The reason why there is no report, in one line for the user."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `otel-genai report`."""
     parser.epilog = _EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a recording (one file a process)")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a recording (one file per process)")
     parser.add_argument(
         "-o", "--output", type=Path, metavar="PAGE.html", help="also write one self-contained page with charts"
     )
-    written = parser.add_mutually_exclusive_group()
-    written.add_argument("--json", action="store_true", help="print the figures as JSON instead of a table")
-    written.add_argument("--csv", action="store_true", help="print the figures as CSV instead of a table")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print the figures as JSON instead of a table")
+    form.add_argument("--csv", action="store_true", help="print the figures as CSV instead of a table")
     parser.add_argument(
         "--compare",
         action="store_true",
-        help="show two recordings beside each other, each with its child processes' files (run.<pid>.jsonl)",
+        help="show two recordings side by side, each with its child processes' files (run.<pid>.jsonl)",
     )
 
 
 def report(arguments: argparse.Namespace) -> int:
-    """Print what is asked for and return the exit status. Raises CannotReportError, or ImportError for want of the extra."""
+    """Print the report and return the exit status. Raises CannotReportError, or ImportError without the extra."""
     try:
         if arguments.compare:
             _compare(arguments)
@@ -65,7 +65,7 @@ def report(arguments: argparse.Namespace) -> int:
     except NotARecordingError as error:
         raise CannotReportError(str(error)) from error
     except BrokenPipeError:
-        # Whoever read the output has seen enough; the interpreter would complain once more when it exits.
+        # The reader has stopped, as `head` does. The interpreter would report the same error again when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
@@ -75,7 +75,7 @@ def _report(arguments: argparse.Namespace) -> None:
     from otel_genai.recording.output import export
 
     if arguments.output:
-        # Before anything is read: it is a pity to read long and then have no plotly.
+        # First, so that a missing plotly is reported before a long recording is read.
         from otel_genai.recording.page.html import write_page
     recordings = _read(arguments.files)
     rows = figures(recordings.operations)
@@ -102,7 +102,7 @@ def _compare(arguments: argparse.Namespace) -> None:
     if len(arguments.files) != 2 or arguments.output or arguments.csv:
         raise CannotReportError("--compare takes two recordings, and prints a table or --json")
     one, other = arguments.files
-    # Of a name that is not there, reading says so.
+    # A name without any file is passed on: reading it says that it is missing.
     first, second = (_read(files_of(path) or [path]) for path in (one, other))
     found = pairs(figures(first.operations), figures(second.operations))
     if arguments.json:
@@ -114,15 +114,17 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 
 def _read(files: Sequence[Path]) -> Recordings:
+    from otel_genai.recording.file.decode import read_recordings
+
     with _progress(files) as advance:
-        return read(files, advance)
+        return read_recordings(files, advance)
 
 
 @contextmanager
 def _progress(files: Sequence[Path]) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr while long files are read, if somebody may be looking."""
+    """A bar on stderr while long files are read, if stderr is a terminal."""
     total = sum(file.stat().st_size for file in files if file.exists())
-    if total < _LONG or not sys.stderr.isatty():
+    if total < _LONG_BYTES or not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.console import Console

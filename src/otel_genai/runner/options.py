@@ -53,7 +53,7 @@ class Options(NamedTuple):
         if self.capture_content and os.environ.get(_CAPTURE, "").strip().lower() in {"", "false", "no_content"}:
             os.environ[_CAPTURE] = "SPAN_AND_EVENT"
         if self.report is not None:
-            if find_spec("plotly") is None:
+            if not all(map(find_spec, ("msgspec", "plotly"))):
                 raise CannotRunError("--report needs the extra 'report': pip install 'otel-genai[report]'")
             _check_report_file(self.report)
         if record := self.recording(scratch):

@@ -65,7 +65,7 @@ class Metric(NamedTuple):
     """Whether it is for whoever runs the model, and not for whoever asks it."""
 
 
-class LoadMetric(NamedTuple):
+class EngineMetric(NamedTuple):
     """One row: what an engine tells of its load, and the instrument it goes to."""
 
     field: str
@@ -156,29 +156,29 @@ _SERVER: Final = (
 )
 """The same in both vintages."""
 
-ENGINE_LOAD: Final = (
-    LoadMetric(
+ENGINE_METRICS: Final = (
+    EngineMetric(
         field="running",
         name="otel_genai.engine.requests.running",
         kind=Kind.GAUGE,
         unit=REQUESTS,
         description="Requests that the engine works on.",
     ),
-    LoadMetric(
+    EngineMetric(
         field="waiting",
         name="otel_genai.engine.requests.waiting",
         kind=Kind.GAUGE,
         unit=REQUESTS,
         description="Requests that wait for the engine.",
     ),
-    LoadMetric(
+    EngineMetric(
         field="kv_cache_utilization",
         name="otel_genai.engine.kv_cache.utilization",
         kind=Kind.GAUGE,
         unit=RATIO,
         description="Share of the KV cache that is in use.",
     ),
-    LoadMetric(
+    EngineMetric(
         field="batch_tokens",
         name="otel_genai.engine.batch.tokens",
         kind=Kind.HISTOGRAM,
@@ -186,21 +186,21 @@ ENGINE_LOAD: Final = (
         description="Tokens that one step of the engine computed, of prompts and answers.",
         buckets=BATCH_BUCKETS,
     ),
-    LoadMetric(
+    EngineMetric(
         field="preemptions",
         name="otel_genai.engine.preemptions",
         kind=Kind.COUNTER,
         unit="{preemption}",
         description="Times that a request lost its place in the KV cache to others, to be computed anew.",
     ),
-    LoadMetric(
+    EngineMetric(
         field="prefix_cache_queries",
         name="otel_genai.engine.prefix_cache.queries",
         kind=Kind.COUNTER,
         unit=TOKENS,
         description="Prompt tokens that were looked up in the prefix cache.",
     ),
-    LoadMetric(
+    EngineMetric(
         field="prefix_cache_hits",
         name="otel_genai.engine.prefix_cache.hits",
         kind=Kind.COUNTER,

@@ -7,11 +7,11 @@ span.
 
 from __future__ import annotations
 
-from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from otel_genai.call import context as call_context
 from otel_genai.call.call import Call
+from otel_genai.call.inbound import InboundRequest, inbound_request, with_inbound_request
 from otel_genai.endpoint.endpoint import Arguments, Endpoint
 from otel_genai.guard import Guard
 from otel_genai.operation import Failure, Request, Side
@@ -32,34 +32,6 @@ _ARRIVING: Final = Guard("a request is not joined to its caller's trace")
 _REFUSING: Final = Guard("a request that was refused is not reported")
 _REFUSED: Final = 400
 """The first HTTP status that is a refusal."""
-
-
-class InboundRequest:
-    """A request that has arrived and is still to be worked on."""
-
-    __slots__ = ("_operation", "_taken", "began_ns", "started", "within")
-
-    def __init__(self, operation: str, within: Any) -> None:
-        self.began_ns = time_ns()
-        self.started = perf_counter()
-        self.within = within
-        """The context that it belongs to."""
-        self._operation = operation
-        self._taken = False
-
-    def take(self) -> bool:
-        """Let an operation stand for it, if none does already: that is the answer."""
-        taken, self._taken = self._taken, True
-        return not taken
-
-    @property
-    def is_taken(self) -> bool:
-        """Whether an operation stands for it."""
-        return self._taken
-
-    def served(self, request: Request) -> Request:
-        """An inference's request, as that of the request that arrived."""
-        return request._replace(operation=self._operation, side=Side.SERVER)
 
 
 class _RefusalError(Exception):
@@ -93,11 +65,11 @@ class ServerMiddleware:
         if arrival is None:
             await self._app(scope, receive, send)
             return
-        with call_context.current(call_context.with_inbound_request(arrival)), _Outcome(self, arrival) as outcome:
+        with call_context.current(with_inbound_request(arrival)), _Outcome(self, arrival) as outcome:
             await self._app(scope, receive, outcome.noting(send))
 
     def _arrival(self, scope: Scope) -> InboundRequest | None:
-        if scope["type"] != "http" or call_context.inbound_request() is not None:
+        if scope["type"] != "http" or inbound_request() is not None:
             return None
         operation = self._operations.get(scope["path"])
         if operation is None:
@@ -107,7 +79,7 @@ class ServerMiddleware:
 
     def refuse(self, arrival: InboundRequest, error: BaseException) -> None:
         """Report a request that has come to nothing, unless an operation stands for it."""
-        if self._refused is None or arrival.is_taken:
+        if self._refused is None or arrival.is_claimed:
             return
         with _REFUSING:
             call = Call.begin(self._telemetry, self._refused, Arguments(None, (), {}))

@@ -88,7 +88,7 @@ class _Ledger:
     def bind(self, name: Hashable, request: _Request) -> None:
         state = request.call.state
         if name in self.requests:
-            request.call.forget()  # it is the one that is known already
+            request.call.discard()  # it is the one that is known already
         elif state is not None:
             self.requests[name], self.states[name] = request, state
             request.names.append((self, name))

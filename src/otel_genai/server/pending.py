@@ -60,7 +60,7 @@ class Requests:
         with self._lock:
             self._opening -= 1
             if key is None or key in self._open:
-                call.forget()
+                call.discard()
             else:
                 self._open[key] = call
                 for early, chunk in self._early:

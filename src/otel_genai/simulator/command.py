@@ -88,7 +88,7 @@ def simulate(arguments: argparse.Namespace) -> int:
     """Serve until interrupted, or until the command ends; return the exit status."""
     import asyncio
 
-    from otel_genai.simulator import foreground, server, telemetry
+    from otel_genai.simulator import export, foreground, server
     from otel_genai.simulator.api.app import application
     from otel_genai.simulator.in_process import server_config
 
@@ -96,19 +96,19 @@ def simulate(arguments: argparse.Namespace) -> int:
     faults: dict[str, float | None] = {"error_rate": arguments.error_rate}
     for fault in arguments.faults:
         faults |= fault
-    config = server_config(
-        models,
-        profile=arguments.profile,
-        ttft=arguments.ttft,
-        itl=arguments.itl,
-        seed=arguments.seed,
-        startup=arguments.startup,
-        faults=faults,
-    )
     try:
-        telemetry.switch_on()
+        config = server_config(
+            models,
+            profile=arguments.profile,
+            ttft=arguments.ttft,
+            itl=arguments.itl,
+            seed=arguments.seed,
+            startup=arguments.startup,
+            faults=faults,
+            telemetry=export.exported_telemetry(),
+        )
         listener = server.listen(arguments.host, arguments.port)
-    except telemetry.NoTelemetryError as error:
+    except export.NoTelemetryError as error:
         print(f"otel-genai simulate: {error}", file=sys.stderr)
         return 2
     except OSError as error:

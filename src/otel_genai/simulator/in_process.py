@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from otel_genai.simulator.api.app import ServerConfig
     from otel_genai.simulator.engine.profile import Profile
+    from otel_genai.simulator.telemetry import ServerTelemetry
 
 DEFAULT_MODEL: Final = "sim-small"
 
@@ -29,12 +30,14 @@ def serve(
     profile: Profile | Path | str | None = None,
     startup: float | None = None,
     faults: Mapping[str, float | None] | None = None,
+    telemetry: ServerTelemetry | None = None,
 ) -> Iterator[str]:
     """A server in this process, on a free loopback port, as long as the block lasts; gives its base URL.
 
     Times are in seconds. With a `profile`, or the path of one, the simulated engine has a batch, a KV cache and a queue: `ttft` and
     `itl` are then ignored, and `startup` is the profile's by default. `faults` have the names in
-    `otel_genai.simulator.faults.faults.NAMES`. Streams that are open at the end of the block are cut off.
+    `otel_genai.simulator.faults.faults.NAMES`. Without `telemetry`, the server reports nothing. Streams that are open at the end of the
+    block are cut off.
     """
     from otel_genai.simulator import server
     from otel_genai.simulator.api.app import application
@@ -48,6 +51,7 @@ def serve(
         seed=seed,
         startup=startup,
         faults={"error_rate": error_rate, **(faults or {})},
+        telemetry=telemetry,
     )
     with server.running(application(config), server.listen("127.0.0.1", 0)) as base_url:
         yield base_url
@@ -62,6 +66,7 @@ def server_config(
     seed: int,
     startup: float | None,
     faults: Mapping[str, float | None],
+    telemetry: ServerTelemetry | None,
 ) -> ServerConfig:
     """The engine and the state of a server. Loading begins now. Parameters are those of `serve`."""
     from otel_genai.simulator.api.app import ServerConfig
@@ -72,7 +77,7 @@ def server_config(
     from otel_genai.simulator.engine.statistics import Statistics
     from otel_genai.simulator.faults.faults import Faults
 
-    lifecycle = Lifecycle(Statistics(), model=models[0])
+    lifecycle = Lifecycle(Statistics(), None if telemetry is None else telemetry.observer(models[0]))
     active = Faults(faults, seed=seed)
     engine = (
         Engine(lifecycle, profile, active, seed=seed)
@@ -88,4 +93,5 @@ def server_config(
         faults=active,
         startup=Startup(startup),
         context_length=engine.context_length,
+        middleware=None if telemetry is None else telemetry.middleware,
     )

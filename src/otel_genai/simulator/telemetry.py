@@ -1,46 +1,231 @@
-"""The simulator as a model server with telemetry of its own, by the package's own instrumentation."""
+"""The simulator's telemetry as a model server: a span and an event for every request, and the metrics of its engine."""
 
 from __future__ import annotations
 
-import os
-import sys
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-_SIGNALS: Final = ("TRACES", "METRICS", "LOGS")
-_SERVICE: Final = "otel-genai-simulator"
+from otel_genai.call.deferred import DeferredCall
+from otel_genai.content import Message, Prompt, Text
+from otel_genai.endpoint.endpoint import Arguments, Endpoint, SteppedRequestState
+from otel_genai.endpoint.rows import AsgiAppRow
+from otel_genai.instrumentors.options import InstrumentOptions
+from otel_genai.operation import EngineStats, Failure, Phase, Request, Response, Side, Usage
+from otel_genai.recording.recorder import record_to
+from otel_genai.semconv import gen_ai, otel_genai
+from otel_genai.server.asgi import ServerMiddleware
+from otel_genai.simulator.engine.inference import Finish, Token
+from otel_genai.simulator.engine.lifecycle import ABORT
+from otel_genai.telemetry.telemetry import Telemetry
+from otel_genai.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from starlette.types import ASGIApp
+
+    from otel_genai.operation import Timing
+    from otel_genai.simulator.engine.inference import Inference
+    from otel_genai.simulator.engine.lifecycle import EngineLoad, SequenceTimes, StepOutput, SubmittedRequest
+
+_SCOPE: Final = "otel_genai.instrumentors.simulator"
+"""The instrumentation scope of spans, events and metrics."""
+_OPERATIONS: Final = {
+    "/v1/chat/completions": gen_ai.CHAT,
+    "/v1/responses": gen_ai.CHAT,
+    "/v1/completions": gen_ai.TEXT_COMPLETION,
+    "/v1/embeddings": gen_ai.EMBEDDINGS,
+}
+"""Path → `gen_ai.operation.name` of its requests."""
+_DEFAULT: Final = Request(operation=gen_ai.TEXT_COMPLETION, provider=otel_genai.SIMULATOR, side=Side.INTERNAL)
 
 
-class NoTelemetryError(Exception):
-    """The environment asks for telemetry that cannot be had."""
+def request_of(inference: Inference) -> Request:
+    """The request without its operation name, which depends on the path of the inbound request."""
+    sampling = inference.sampling
+    if inference.pooled:
+        return _DEFAULT._replace(operation=gen_ai.EMBEDDINGS, model=inference.model)
+    return _DEFAULT._replace(
+        model=inference.model,
+        stream=inference.stream,
+        choice_count=sampling.n,
+        choices_due=sampling.n * len(inference.prompts),
+        max_tokens=sampling.max_tokens,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        stop_sequences=sampling.stop or None,
+        seed=sampling.seed,
+    )
 
 
-def switch_on() -> None:
-    """Instrument what is served from now on, if the environment names somewhere for telemetry to go, or a run has set it up.
+def prompt_of(inference: Inference) -> Prompt:
+    """The prompts as the model reads them: one text each, with all messages of a chat."""
+    return Prompt(messages=tuple(Message("user", (Text(prompt),)) for prompt in inference.prompts))
 
-    Raises NoTelemetryError with a sentence for people.
-    """
-    if "opentelemetry.sdk.trace" not in sys.modules:
-        if not _is_wanted():
+
+class Cancellation(NamedTuple):
+    """The caller no longer wants a sequence."""
+
+    sequence: SequenceTimes
+
+
+class ServedRequest(SteppedRequestState):
+    """The state of one request: its sequences, in the order of its choices, and what the steps generate for them."""
+
+    def __init__(self, request: SubmittedRequest, sequences: Sequence[SequenceTimes], *, content: bool) -> None:
+        super().__init__()
+        self._request = request
+        self._sequences = sequences
+        self._texts: dict[SequenceTimes, list[str]] | None = {} if content else None
+        self._finish_reasons: dict[SequenceTimes, str] = {}
+
+    def add(self, event: StepOutput | Cancellation) -> bool:
+        """Take in the output of a step, or the cancellation, of one of the sequences."""
+        if isinstance(event, Cancellation):
+            self._finish_reasons[event.sequence] = ABORT
+            return False
+        sequence, outputs, at = event
+        for output in outputs:
+            if isinstance(output, Token):
+                self.moments.append(at)
+                self.counts.append(1)
+                if self._texts is not None:
+                    self._texts.setdefault(sequence, []).append(output.text)
+            elif isinstance(output, Finish):
+                self._finish_reasons[sequence] = output.reason
+        return False
+
+    def is_over(self) -> bool:
+        """Whether all sequences are over."""
+        return len(self._finish_reasons) == len(self._sequences)
+
+    def response(self) -> Response:
+        """The response so far."""
+        inference = self._request.inference
+        prompts = self._sequences[:: inference.sampling.n]
+        return Response(
+            id=None if inference.pooled else inference.id,
+            model=inference.model,
+            finish_reasons=() if inference.pooled else tuple(map(self._finish_reason, self._sequences)),
+            usage=Usage(
+                input=sum(sequence.prompt_tokens for sequence in prompts),
+                output=None if inference.pooled else len(self.moments),
+                cache_read=sum(sequence.cached_tokens for sequence in prompts),
+            ),
+            messages=() if self._texts is None or inference.pooled else tuple(map(self._message, self._sequences)),
+        )
+
+    def _finish_reason(self, sequence: SequenceTimes) -> str:
+        return self._finish_reasons.get(sequence, gen_ai.ERROR)
+
+    def _message(self, sequence: SequenceTimes) -> Message:
+        text = "".join((self._texts or {}).get(sequence, ()))
+        return Message("assistant", (Text(text),) if text else (), finish_reason=self._finish_reason(sequence))
+
+    def failure(self, content: bool) -> Failure | None:  # noqa: ARG002
+        """`None`: the engine answers every request that it accepts."""
+        return None
+
+    def timing(self, heard: Timing) -> Timing:
+        """The steps that generated tokens as chunks, and the phases up to the last one that began."""
+        timing = self.stepped(heard, to_the_end=ABORT not in self._finish_reasons.values())
+        return timing._replace(phases=(*heard.phases, *self._phases(heard, timing.chunks)))
+
+    def _phases(self, heard: Timing, chunks: Sequence[float]) -> Iterator[Phase]:
+        submitted = self._request.submitted
+        if submitted > heard.started:
+            yield Phase(otel_genai.PREPROCESS, heard.started, submitted)
+        scheduled = min((each.scheduled for each in self._sequences if each.scheduled is not None), default=None)
+        if scheduled is None:
             return
-        _set_up()
-    from otel_genai.instrumentors.simulator.instrumentor import SimulatorInstrumentor
-
-    SimulatorInstrumentor().instrument()
-
-
-def _is_wanted() -> bool:
-    names = [f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT" for signal in _SIGNALS]
-    names += [f"OTEL_{signal}_EXPORTER" for signal in _SIGNALS]
-    return any(os.environ.get(name, "").strip() for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", *names))
+        yield Phase(otel_genai.QUEUE, submitted, scheduled)
+        prefilled = min((each.prefilled for each in self._sequences if each.prefilled is not None), default=None)
+        if prefilled is not None:
+            yield Phase(otel_genai.PREFILL, scheduled, prefilled)
+            if chunks:
+                yield Phase(otel_genai.DECODE, prefilled, chunks[-1])
 
 
-def _set_up() -> None:
-    try:
-        from otel_genai.sdk.configure import configure
-        from otel_genai.sdk.environment import CannotConfigureError
-    except ImportError as error:
-        raise NoTelemetryError("telemetry needs the extra 'run': pip install 'otel-genai[run]'") from error
-    try:
-        configure(_SERVICE)
-    except CannotConfigureError as error:
-        raise NoTelemetryError(str(error)) from error
+class ServerTelemetry:
+    """The telemetry of the servers in this process."""
+
+    def __init__(self, **options: Any) -> None:
+        """`options` are those of `otel_genai.instrument`. The environment is read now."""
+        config, providers = InstrumentOptions.of(**options)
+        if config.record_file is not None:
+            record_to(config.record_file, config.record_limit)
+        self._telemetry = Telemetry(_SCOPE, __version__, config, **providers)
+
+    def observer(self, model: str) -> EngineObserver:
+        """The observer of an engine that serves `model`."""
+        return EngineObserver(self._telemetry, model)
+
+    def middleware(self, app: ASGIApp) -> ASGIApp:
+        """The application with the inbound request of every operation, and with a span for every refused request."""
+        row = AsgiAppRow(module="", target="", operations=_OPERATIONS, provider=otel_genai.SIMULATOR)
+        return ServerMiddleware(app, row, self._telemetry)
+
+
+class EngineObserver:
+    """Reports the requests of one engine, and its load."""
+
+    def __init__(self, telemetry: Telemetry, model: str) -> None:
+        self._telemetry = telemetry
+        self._model = model
+        self._open: dict[SubmittedRequest, DeferredCall] = {}
+
+    def submitted(self, request: SubmittedRequest, sequences: Sequence[SequenceTimes]) -> None:
+        """Begin an operation."""
+        inference = request.inference
+        endpoint = Endpoint(
+            default=_DEFAULT,
+            request=lambda _: request_of(inference),
+            prompt=lambda _: prompt_of(inference),
+            failure=lambda error, content: Failure.of(error, message=str(error) if content else None),
+            state=lambda _, content: ServedRequest(request, sequences, content=content),
+        )
+        call = DeferredCall.begin(self._telemetry, endpoint, Arguments(None, (), {}))
+        if call is not None:
+            self._open[request] = call
+
+    def step(self, outputs: Sequence[StepOutput]) -> None:
+        """Take in the outputs of a step, and end the operations whose sequences are over."""
+        ended = False
+        for output in outputs:
+            call = self._open.get(output.sequence.request)
+            if call is not None:
+                call.notify(output)
+                ended = ended or output.sequence.is_finished
+        if ended:
+            for output in outputs:
+                self._end_if_over(output.sequence.request)
+
+    def cancelled(self, sequences: Sequence[SequenceTimes]) -> None:
+        """Take in a cancellation, and end the operation."""
+        for sequence in sequences:
+            call = self._open.get(sequence.request)
+            if call is not None:
+                call.notify(Cancellation(sequence))
+                self._end_if_over(sequence.request)
+
+    def _end_if_over(self, request: SubmittedRequest) -> None:
+        call = self._open.get(request)
+        if call is not None and call.is_over():
+            del self._open[request]
+            call.finish()
+
+    def stats(self, load: EngineLoad) -> None:
+        """Report the load."""
+        self._telemetry.report_engine(
+            self,
+            EngineStats(
+                provider=otel_genai.SIMULATOR,
+                model=self._model,
+                running=load.running,
+                waiting=load.waiting,
+                kv_cache_utilization=load.kv_cache_utilization,
+                batch_tokens=load.batch_tokens,
+                preemptions=load.preemptions,
+                prefix_cache_queries=load.prefix_cache_queries,
+                prefix_cache_hits=load.prefix_cache_hits,
+            ),
+        )

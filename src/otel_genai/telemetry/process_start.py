@@ -1,4 +1,4 @@
-"""When this process began, and what it has done for the first time since."""
+"""The start of this process, and whether its first generation is over."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Final
 
 _STATUS: Final = Path("/proc/self/stat")
 _START: Final = 22 - 3
-"""The start time's place among the fields after the command, which may itself hold anything but the last parenthesis."""
+"""Index of the start time among the fields after the command, proc(5); the command ends at the last parenthesis."""
 
-_done_in: int | None = None
+_generated_in: int | None = None
 
 
-def first_time() -> bool:
-    """Whether this is the first time in this process that anybody asks."""
-    global _done_in  # noqa: PLW0603 - one a process
-    if _done_in == os.getpid():
+def is_first() -> bool:
+    """True for the first call in this process."""
+    global _generated_in  # noqa: PLW0603 - one a process
+    if _generated_in == os.getpid():
         return False
-    _done_in = os.getpid()
+    _generated_in = os.getpid()
     return True
 
 
 def seconds_until(moment_ns: int) -> float | None:
-    """Seconds from the start of the process to a moment (wall clock, nanoseconds); `None` where the system does not tell."""
+    """Seconds from the start of the process to a moment (wall clock, nanoseconds); `None` on systems without `/proc`."""
     try:
         ticks = int(_STATUS.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[_START])
     except OSError:

@@ -234,16 +234,16 @@ def test_the_rows_that_are_tested_are_the_table() -> None:
 
 
 WHOLE = [
-    ("request", "a span lacks what was asked for"),
+    ("request", "a span lacks its request's attributes"),
     ("prompt", "a span lacks its prompt"),
-    ("response", "a span lacks what was answered"),
-    ("unparsed", "a stream is not followed"),
+    ("response", "a span lacks its response's attributes"),
+    ("unparsed", "a stream is reported without its chunks"),
 ]
 PIECES = [
-    ("fold", broken, "a span lacks what was answered"),
-    ("fold", BrokenAdd, "a span lacks part of what was streamed"),
-    ("fold", BrokenResponse, "a span lacks what was answered"),
-    ("request", broken, "a span lacks what was asked for"),
+    ("fold", broken, "a span lacks its response's attributes"),
+    ("fold", BrokenAdd, "a span lacks part of a streamed response"),
+    ("fold", BrokenResponse, "a span lacks its response's attributes"),
+    ("request", broken, "a span lacks its request's attributes"),
 ]
 
 

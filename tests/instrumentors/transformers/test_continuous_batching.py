@@ -213,7 +213,7 @@ async def test_outputs_that_are_called_back_in_an_event_loop(model: Any, instrum
 
 
 def test_text_is_captured_where_a_tokenizer_is_known(model: Any, capturing: Recorded) -> None:
-    decoding.paired(model, tokenizer())
+    decoding.remember_pair(model, tokenizer())
     (result,) = model.generate_batch([ids(HELLO)], **settings()).values()
     span = capturing.span()
     assert content(span, "input.messages") == [said("user", tokenizer().decode(ids(HELLO)))]

@@ -1,4 +1,4 @@
-"""The load of vLLM's engines, as each of its versions tells it: stand-ins with the signatures and fields of the real ones."""
+"""Statistics of vLLM's engines, version by version: stubs have the signatures and fields of the real classes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PREEMPTIONS = "otel_genai.engine.preemptions"
 QUERIES = "otel_genai.engine.prefix_cache.queries"
 HITS = "otel_genai.engine.prefix_cache.hits"
 
-# ── what the versions have in common, and what not ─────────────────────────────────────────────────────────────────────
+# ── statistics of vLLM's versions ──────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass
@@ -93,7 +93,7 @@ def module(name: str) -> Any:
 
 @pytest.fixture
 def vllm() -> Iterator[Any]:
-    """The modules of a vLLM that is not there, newest version; the classes are new for every test."""
+    """Stub modules of the newest version, with new classes for every test."""
 
     class PrometheusStatLogger:
         def __init__(self, vllm_config: Any, engine_indexes: list[int] | None = None) -> None:
@@ -119,7 +119,7 @@ def vllm() -> Iterator[Any]:
 
 
 def patched(recorded: Recorded, config: Config) -> Patches:
-    # Requests are none of these tests' business, and their rows ask for more of vLLM than there is.
+    # The rows of requests need more of vLLM than these stubs have.
     rows = [row for row in VllmInstrumentor().rows_for(config) if isinstance(row, StatsRow | ArgumentRow)]
     patches = Patches(rows, lambda: Telemetry("vllm", "1", config, **recorded.providers))
     patches.apply()
@@ -133,21 +133,21 @@ def instrumented(vllm: Any, recorded: Recorded) -> Iterator[Any]:
     patches.revert()
 
 
-def told(recorded: Recorded) -> dict[str, Any]:
-    """Name → value, or count and sum; there is one point of each."""
+def values(recorded: Recorded) -> dict[str, Any]:
+    """Metric name → value, or (count, sum), of its one data point."""
     return {
         name: point.value if hasattr(point, "value") else (point.count, point.sum)
         for name, (point,) in recorded.metrics().items()
     }
 
 
-def where(recorded: Recorded) -> dict[str, Any]:
-    """The attributes that all metrics have."""
+def common_attributes(recorded: Recorded) -> dict[str, Any]:
+    """The attributes of all data points, which are equal."""
     (attributes,) = {tuple(sorted(point.attributes.items())) for (point,) in recorded.metrics().values()}
     return dict(attributes)
 
 
-# ── what is told ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── metrics of a step ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_step_of_the_newest_version(instrumented: Any, recorded: Recorded) -> None:
@@ -158,7 +158,7 @@ def test_a_step_of_the_newest_version(instrumented: Any, recorded: Recorded) -> 
         mm_cache_stats=None,
         engine_idx=3,
     )
-    assert told(recorded) == {
+    assert values(recorded) == {
         RUNNING: 5,
         WAITING: 5,
         UTILIZATION: 0.25,
@@ -167,24 +167,24 @@ def test_a_step_of_the_newest_version(instrumented: Any, recorded: Recorded) -> 
         QUERIES: 96,
         HITS: 64,
     }
-    assert where(recorded) == {
+    assert common_attributes(recorded) == {
         "gen_ai.provider.name": "vllm",
         "gen_ai.request.model": "tiny",
         "otel_genai.engine.index": 3,
     }
 
 
-def test_a_step_that_gave_nothing_out_tells_of_the_queue_alone(instrumented: Any, recorded: Recorded) -> None:
+def test_a_step_without_iteration_stats_has_no_batch_tokens(instrumented: Any, recorded: Recorded) -> None:
     logger = instrumented.loggers.PrometheusStatLogger(CONFIG)
     logger.record(scheduler_stats=Scheduler32(1, 0, 0.5), iteration_stats=None, mm_cache_stats=None, engine_idx=0)
-    assert told(recorded) == {RUNNING: 1, WAITING: 0, UTILIZATION: 0.5, PREEMPTIONS: 0, QUERIES: 0, HITS: 0}
+    assert values(recorded) == {RUNNING: 1, WAITING: 0, UTILIZATION: 0.5, PREEMPTIONS: 0, QUERIES: 0, HITS: 0}
 
 
-def test_a_step_without_a_scheduler_leaves_the_queue_as_it_was(instrumented: Any, recorded: Recorded) -> None:
+def test_a_step_without_scheduler_stats_keeps_the_last_gauges(instrumented: Any, recorded: Recorded) -> None:
     logger = instrumented.loggers.PrometheusStatLogger(CONFIG)
     logger.record(Scheduler32(1, 2, 0.5), None)
     logger.record(None, Iteration32(num_generation_tokens=7))
-    assert told(recorded) == {
+    assert values(recorded) == {
         RUNNING: 1,
         WAITING: 2,
         UTILIZATION: 0.5,
@@ -195,17 +195,17 @@ def test_a_step_without_a_scheduler_leaves_the_queue_as_it_was(instrumented: Any
     }
 
 
-def test_a_step_that_computed_nothing_is_a_step(instrumented: Any, recorded: Recorded) -> None:
+def test_a_step_without_tokens_is_counted(instrumented: Any, recorded: Recorded) -> None:
     instrumented.loggers.PrometheusStatLogger(CONFIG).record(None, Iteration32())
-    assert told(recorded)[BATCH] == (1, 0)
+    assert values(recorded)[BATCH] == (1, 0)
 
 
-def test_nothing_is_told_of_nothing(instrumented: Any, recorded: Recorded) -> None:
+def test_a_step_without_statistics_records_nothing(instrumented: Any, recorded: Recorded) -> None:
     instrumented.loggers.PrometheusStatLogger(CONFIG).record(None, None)
     assert recorded.metrics() == {}
 
 
-def test_the_index_is_read_where_0_10_passes_it(vllm: Any, recorded: Recorded) -> None:
+def test_in_0_10_the_index_is_the_third_argument(vllm: Any, recorded: Recorded) -> None:
     class PrometheusStatLogger:
         vllm_config = CONFIG
 
@@ -216,13 +216,13 @@ def test_the_index_is_read_where_0_10_passes_it(vllm: Any, recorded: Recorded) -
     patches = patched(recorded, Config())
     logger = PrometheusStatLogger()
     logger.record(Scheduler10(5, 2, 0.25, Cache(96, 64)), Iteration08(30, 4, 1), 2)
-    assert told(recorded)[BATCH] == (1, 34)
-    assert told(recorded)[WAITING] == 2
-    assert where(recorded)["otel_genai.engine.index"] == 2
+    assert values(recorded)[BATCH] == (1, 34)
+    assert values(recorded)[WAITING] == 2
+    assert common_attributes(recorded)["otel_genai.engine.index"] == 2
     patches.revert()
 
 
-def test_in_0_9_each_engine_has_a_logger(vllm: Any, recorded: Recorded) -> None:
+def test_in_0_9_the_logger_has_the_index(vllm: Any, recorded: Recorded) -> None:
     class PrometheusStatLogger:
         vllm_config = CONFIG
 
@@ -236,13 +236,13 @@ def test_in_0_9_each_engine_has_a_logger(vllm: Any, recorded: Recorded) -> None:
     patches = patched(recorded, Config())
     logger = PrometheusStatLogger(1)
     logger.record(scheduler_stats=Scheduler08(5, 2, 0.25, Cache(96, 64)), iteration_stats=Iteration08())
-    assert told(recorded)[UTILIZATION] == 0.25
-    assert told(recorded)[QUERIES] == 96
-    assert where(recorded)["otel_genai.engine.index"] == 1
+    assert values(recorded)[UTILIZATION] == 0.25
+    assert values(recorded)[QUERIES] == 96
+    assert common_attributes(recorded)["otel_genai.engine.index"] == 1
     patches.revert()
 
 
-def test_in_0_8_nobody_knows_the_model_and_the_cache_counts_blocks(vllm: Any, recorded: Recorded) -> None:
+def test_in_0_8_there_is_no_model_name_and_no_cache_metric(vllm: Any, recorded: Recorded) -> None:
     class PrometheusStatLogger:
         def record(self, scheduler_stats: Any, iteration_stats: Any) -> None:
             pass
@@ -251,7 +251,7 @@ def test_in_0_8_nobody_knows_the_model_and_the_cache_counts_blocks(vllm: Any, re
     patches = patched(recorded, Config())
     logger = PrometheusStatLogger()
     logger.record(scheduler_stats=Scheduler08(5, 2, 0.25, Cache(6, 4)), iteration_stats=Iteration08(30, 4, 1))
-    assert told(recorded) == {
+    assert values(recorded) == {
         RUNNING: 5,
         WAITING: 2,
         UTILIZATION: 0.25,
@@ -260,7 +260,7 @@ def test_in_0_8_nobody_knows_the_model_and_the_cache_counts_blocks(vllm: Any, re
         QUERIES: 0,
         HITS: 0,
     }
-    assert where(recorded) == {"gen_ai.provider.name": "vllm", "otel_genai.engine.index": 0}
+    assert common_attributes(recorded) == {"gen_ai.provider.name": "vllm", "otel_genai.engine.index": 0}
     patches.revert()
 
 
@@ -268,14 +268,14 @@ def test_in_0_8_nobody_knows_the_model_and_the_cache_counts_blocks(vllm: Any, re
 
 
 @pytest.mark.parametrize("engine", ["LLMEngine", "AsyncLLM"])
-def test_statistics_are_the_programs_affair(instrumented: Any, engine: str) -> None:
+def test_by_default_the_application_decides_on_statistics(instrumented: Any, engine: str) -> None:
     make = getattr(instrumented, engine)
     assert make("config", object, False).log_stats is False
     assert make(vllm_config="config", executor_class=object, log_stats=True).log_stats is True
 
 
 @pytest.mark.parametrize("engine", ["LLMEngine", "AsyncLLM"])
-def test_engine_stats_has_every_engine_keep_them(vllm: Any, recorded: Recorded, engine: str) -> None:
+def test_the_setting_engine_stats_turns_statistics_on(vllm: Any, recorded: Recorded, engine: str) -> None:
     patches = patched(recorded, Config(engine_stats=True))
     make = getattr(vllm, engine)
     assert make("config", object, False).log_stats is True
@@ -284,7 +284,7 @@ def test_engine_stats_has_every_engine_keep_them(vllm: Any, recorded: Recorded, 
     assert make("config", object, False).log_stats is False
 
 
-def test_engine_stats_can_be_asked_for_by_argument_and_by_environment() -> None:
+def test_engine_stats_is_set_by_argument_or_environment() -> None:
     variable = {"OTEL_GENAI_ENGINE_STATS": "true"}
     assert Config.from_environment({}).engine_stats is False
     assert Config.from_environment(variable).engine_stats is True

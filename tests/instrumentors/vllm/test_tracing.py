@@ -1,4 +1,4 @@
-"""VLLM's own spans: which of its functions are left out, and how a user keeps them."""
+"""Spans of vLLM itself: which are left out, and how a user keeps them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def left_out(config: Config) -> list[str]:
     return [row.target for row in rows if isinstance(row, LibrarySpansRow) and row.part == "report"]
 
 
-def test_the_span_of_a_request_is_left_out() -> None:
+def test_vllms_span_of_a_request_is_left_out() -> None:
     assert left_out(Config()) == ["OutputProcessor.do_tracing"]
 
 
@@ -24,6 +24,6 @@ def test_a_setting_keeps_it(kept: bool) -> None:
     assert (left_out(config) == []) is kept
 
 
-def test_spans_of_loading_are_adopted_all_the_same() -> None:
+def test_spans_of_loading_join_the_trace_in_both_cases() -> None:
     kept = VllmInstrumentor().rows_for(Config(native_spans=True))
     assert {row.part for row in kept if isinstance(row, LibrarySpansRow)} == {"parent", "provider"}

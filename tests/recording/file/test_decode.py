@@ -11,8 +11,9 @@ import pytest
 
 from otel_genai.operation import Operation, Request, Response, Side, Timing, Usage
 from otel_genai.recording.file import encode
-from otel_genai.recording.file.decode import Process, read
+from otel_genai.recording.file.decode import read_recordings
 from otel_genai.recording.file.locking import NotARecordingError
+from otel_genai.recording.file.records import Process
 from tests.support.recording.files import HEADER, STREAM, operation, saved
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ from opentelemetry import trace
 
 def test_an_operation_is_read_with_its_times_in_seconds(tmp_path: Path) -> None:
     run = saved(tmp_path / "run.jsonl", HEADER, STREAM)
-    found = read([run])
+    found = read_recordings([run])
     process = Process(
         host="node-1",
         pid=7,
@@ -57,7 +58,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         timing=Timing(began_ns=17, started=2.0, ended=2.5, chunks=[2.1, 2.2], waits=[0.0, 0.0], tokens=[1, 4]),
         unfinished=True,
     )
-    (one,) = read([saved(tmp_path / "run.jsonl", HEADER, encode.operation(finished, span))]).operations
+    (one,) = read_recordings([saved(tmp_path / "run.jsonl", HEADER, encode.operation(finished, span))]).operations
     assert (one.trace_id, one.span_id, one.parent_span_id) == (f"{0xA1:032x}", f"{0xB2:016x}", None)
     assert (one.side, one.model, one.stream, one.unfinished) == ("server", "asked", False, True)
     assert (one.began_ns, one.duration, one.first_token) == (17, 0.5, None)
@@ -69,20 +70,20 @@ def test_an_error_and_phases_are_read(tmp_path: Path) -> None:
     error = {"type": "openai.RateLimitError", "summary": "RateLimitError 429"}
     phases = {"queue": 1500, "prefill": 20_000}
     run = saved(tmp_path / "run.jsonl", HEADER, STREAM | {"error": error, "phases_us": phases})
-    (one,) = read([run]).operations
+    (one,) = read_recordings([run]).operations
     assert one.error == error
     assert one.phases == {"queue": 0.0015, "prefill": 0.02}
 
 
 def test_content_is_not_kept(tmp_path: Path) -> None:
     run = saved(tmp_path / "run.jsonl", HEADER, STREAM | {"content": {"gen_ai.input.messages": ["secret"]}})
-    assert "secret" not in repr(read([run]))
+    assert "secret" not in repr(read_recordings([run]))
 
 
 def test_operations_belong_to_the_process_whose_header_came_last(tmp_path: Path) -> None:
     first = saved(tmp_path / "run.jsonl", HEADER, STREAM, HEADER | {"pid": 8}, STREAM)
     second = saved(tmp_path / "run.9.jsonl", HEADER | {"pid": 9}, STREAM)
-    found = read([first, second])
+    found = read_recordings([first, second])
     assert [one.process.pid for one in found.operations] == [7, 8, 9]
     assert [(process.pid, process.path) for process in found.processes] == [(7, first), (8, first), (9, second)]
 
@@ -115,7 +116,7 @@ DAMAGED: dict[str, Any] = {
 @pytest.mark.parametrize("damaged", DAMAGED.values(), ids=DAMAGED)
 def test_a_damaged_line_is_counted_and_left_out(damaged: object, tmp_path: Path) -> None:
     last = isinstance(damaged, bytes) and not damaged.endswith(b"\n")
-    found = read([saved(tmp_path / "run.jsonl", HEADER, STREAM, damaged, *([] if last else [STREAM]))])
+    found = read_recordings([saved(tmp_path / "run.jsonl", HEADER, STREAM, damaged, *([] if last else [STREAM]))])
     assert found.damaged == 1
     assert len(found.operations) == (1 if last else 2)
     assert len(found.processes) == 1
@@ -124,15 +125,21 @@ def test_a_damaged_line_is_counted_and_left_out(damaged: object, tmp_path: Path)
 def test_what_later_versions_add_is_skipped(tmp_path: Path) -> None:
     later = {"type": "weather", "temperature": 21}
     run = saved(tmp_path / "run.jsonl", HEADER | {"mood": "good"}, later, STREAM | {"colour": "green"})
-    found = read([run])
+    found = read_recordings([run])
     assert (len(found.operations), found.damaged) == (1, 0)
+
+
+def test_a_line_that_pythons_parser_reads_and_strict_json_does_not_is_no_damage(tmp_path: Path) -> None:
+    odd = STREAM | {"request": STREAM["request"] | {"temperature": float("nan"), "model": "half a pair: \ud800"}}
+    found = read_recordings([saved(tmp_path / "run.jsonl", HEADER, odd)])
+    assert ([one.request["model"] for one in found.operations], found.damaged) == (["half a pair: \ud800"], 0)
 
 
 def test_a_recording_that_was_full_says_how_much_is_missing(tmp_path: Path) -> None:
     limit = {"type": "limit", "limit_bytes": 1000}
     ended = saved(tmp_path / "run.jsonl", HEADER, STREAM, limit, {"type": "limit", "left_out": 12})
     killed = saved(tmp_path / "run.9.jsonl", HEADER, limit)
-    found = read([ended, killed])
+    found = read_recordings([ended, killed])
     assert (found.limited, found.left_out, len(found.operations)) == (2, 12, 1)
 
 
@@ -143,23 +150,23 @@ def test_a_recording_that_was_full_says_how_much_is_missing(tmp_path: Path) -> N
 def test_a_file_that_is_no_recording_is_refused(content: bytes, tmp_path: Path) -> None:
     other = saved(tmp_path / "other", content)
     with pytest.raises(NotARecordingError) as refused:
-        read([saved(tmp_path / "run.jsonl", HEADER), other])
+        read_recordings([saved(tmp_path / "run.jsonl", HEADER), other])
     assert str(refused.value) == f"{other} is no recording: it does not begin with a header"
 
 
 def test_a_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NotARecordingError) as missing:
-        read([tmp_path / "none"])
+        read_recordings([tmp_path / "none"])
     assert str(missing.value) == f"{tmp_path / 'none'}: No such file or directory"
     with pytest.raises(NotARecordingError) as folder:
-        read([tmp_path])
+        read_recordings([tmp_path])
     assert str(folder.value) == f"{tmp_path}: Is a directory"
 
 
 def test_a_later_schema_is_refused(tmp_path: Path) -> None:
     run = saved(tmp_path / "run.jsonl", HEADER | {"schema": 2}, STREAM)
     with pytest.raises(NotARecordingError) as refused:
-        read([run])
+        read_recordings([run])
     assert str(refused.value) == f"{run} has schema 2, and this version of otel-genai reads schema 1"
 
 
@@ -170,7 +177,7 @@ def test_progress_adds_up_to_the_bytes_of_all_files(tmp_path: Path) -> None:
     many = saved(tmp_path / "run.jsonl", HEADER, *[STREAM] * 6000)
     few = saved(tmp_path / "run.9.jsonl", HEADER)
     told: list[int] = []
-    read([many, few], told.append)
+    read_recordings([many, few], told.append)
     assert sum(told) == many.stat().st_size + few.stat().st_size
     assert 3 <= len(told) <= 6
 
@@ -180,7 +187,7 @@ def test_a_chunk_costs_little_more_than_its_two_times(tmp_path: Path) -> None:
     run = saved(tmp_path / "run.jsonl", HEADER, *[line] * 200)
     tracemalloc.start()
     try:
-        found = read([run])
+        found = read_recordings([run])
         gc.collect()
         kept, _ = tracemalloc.get_traced_memory()
     finally:

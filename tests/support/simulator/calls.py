@@ -1,4 +1,4 @@
-"""Talking to the simulator: with the real client, and without any."""
+"""Requests to the simulator without a client library."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GET_TIME: ChatCompletionFunctionToolParam = {"type": "function", "function": {"n
 
 
 def send(base_url: str, method: str, path: str, body: str | None = None) -> tuple[int, dict[str, str], str]:
-    """One exchange without any client library: status, headers, body."""
+    """One exchange: (status, headers with lower-case names, body)."""
     connection = http.client.HTTPConnection(urlsplit(base_url).netloc)
     try:
         connection.request(method, path, body)

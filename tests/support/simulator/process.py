@@ -1,4 +1,4 @@
-"""The simulator as a process of its own, without the rest of the command line."""
+"""The simulator as a process of its own, without the other commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A clock that moves when somebody sleeps, and the simulator's engine on it: what happens when is then a literal."""
+"""A clock that advances only by sleeping, and the simulator's engine on it: tests assert times as literals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from otel_genai.simulator.engine.statistics import Statistics
 from otel_genai.simulator.faults.faults import Faults
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from otel_genai.simulator.engine.lifecycle import EngineLoad, SequenceTimes, StepOutput, SubmittedRequest
 
 PROFILE = Profile(
     name="one second a step",
@@ -30,7 +32,7 @@ PROFILE = Profile(
 
 
 class VirtualTime:
-    """Seconds that pass only by sleeping. What is due meanwhile is done on the way."""
+    """Seconds that pass only by sleeping. Actions that are due during a sleep run at their time."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -53,60 +55,65 @@ class VirtualTime:
         self.now = until
 
     async def _turns(self) -> None:
-        # Whoever has something to do does it before time moves on.
+        # Tasks that can go on do so before time advances.
         for _ in range(8):
             await asyncio.sleep(0)
 
 
 class Bench:
-    """An engine on virtual time, whose requests say as many tokens as they are told to."""
+    """An engine on virtual time, and its observer. Requests prescribe the number of tokens."""
 
     def __init__(self, profile: Profile = PROFILE, faults: Mapping[str, float | None] | None = None) -> None:
         self.time = VirtualTime()
         self.faults = Faults(faults)
         self.statistics = Statistics()
-        lifecycle = Lifecycle(self.statistics, model="sim-8b")
-        self.engine = Engine(lifecycle, profile, self.faults, clock=self.time.clock, sleep=self.time.sleep)
         self.loads: list[tuple[int, int, float | None]] = []
-        stats = lifecycle.stats
+        lifecycle = Lifecycle(self.statistics, self)
+        self.engine = Engine(lifecycle, profile, self.faults, clock=self.time.clock, sleep=self.time.sleep)
 
-        def noting(load: object) -> None:
-            stats(load)  # type: ignore[arg-type]
-            self.loads.append((load.running, load.waiting, load.kv_cache_utilization))  # type: ignore[attr-defined]
+    def submitted(self, request: SubmittedRequest, sequences: Sequence[SequenceTimes]) -> None:
+        pass
 
-        lifecycle.stats = noting  # type: ignore[method-assign]
+    def step(self, outputs: Sequence[StepOutput]) -> None:
+        pass
+
+    def cancelled(self, sequences: Sequence[SequenceTimes]) -> None:
+        pass
+
+    def stats(self, load: EngineLoad) -> None:
+        self.loads.append((load.running, load.waiting, load.kv_cache_utilization))
 
     async def run(self, *requests: Awaitable[list[str]]) -> list[list[str]]:
         return await asyncio.wait_for(asyncio.gather(*requests), 10)
 
     async def ask(self, prompt: int, answer: int, *, name: str = "p", n: int = 1) -> list[str]:
-        """What comes of a prompt and an answer of so many tokens: "at: event", in order.
+        """The events of a request with so many tokens in prompt and answer, in order: "time: event".
 
-        Prompts begin alike only if they have the same name.
+        Only prompts of the same name have a common prefix.
         """
         inference = Inference(
             prompts=(" ".join([name] * prompt),),
             sampling=Sampling(n=n, guided=" ".join(["a"] * answer)),
         )
-        return [f"{self.time.now:g}: {_told(event)}" async for event in self.engine.generate(inference)]
+        return [f"{self.time.now:g}: {_text(event)}" async for event in self.engine.generate(inference)]
 
     def later(self, moment: float, prompt: int, answer: int, *, name: str = "p") -> asyncio.Future[list[str]]:
-        """The same, asked at a moment."""
-        came: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
+        """The same, submitted at `moment`."""
+        events: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
 
         async def ask() -> None:
-            came.set_result(await self.ask(prompt, answer, name=name))
+            events.set_result(await self.ask(prompt, answer, name=name))
 
         self.time.at(moment, lambda: self._tasks.append(asyncio.ensure_future(ask())))
-        return came
+        return events
 
     @property
     def _tasks(self) -> list[asyncio.Future[None]]:
-        # Held, since the event loop holds tasks weakly.
+        # The event loop holds tasks weakly.
         return self.__dict__.setdefault("tasks", [])  # type: ignore[no-any-return]
 
 
-def _told(event: Event) -> str:
+def _text(event: Event) -> str:
     match event:
         case Prefill(count, 0):
             return f"read {count}"

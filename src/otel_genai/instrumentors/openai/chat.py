@@ -1,4 +1,4 @@
-"""Chat completions: how their request, response, stream and content read."""
+"""Chat completions: the reading of their request, response, stream and content."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.content import Prompt
 from otel_genai.endpoint.endpoint import Endpoint, Fold
-from otel_genai.instrumentors.openai.messages import AnswerFold, answer, tools, turns
+from otel_genai.instrumentors.openai.messages import ChoiceFold, input_messages, output_message, tools
 from otel_genai.instrumentors.openai.request import (
     SAMPLING,
     Parameter,
     Parameters,
-    body,
+    as_list,
     failure,
     field,
+    fields_of,
     integer,
-    listed,
     number,
     output_type,
     parameters,
+    request_body,
     text,
     texts,
-    told,
     unparsed,
 )
 from otel_genai.instrumentors.openai.server import OPENAI, server
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from otel_genai.endpoint.endpoint import Arguments
 
 _API: Final = "chat_completions"
-_MISSING: Final = "error"
 
 COMPLETION_PARAMETERS: Final[Parameters] = {
     **SAMPLING,
@@ -48,11 +47,11 @@ COMPLETION_PARAMETERS: Final[Parameters] = {
     "stop": Parameter("stop_sequences", texts),
     "seed": Parameter("seed", integer),
 }
-"""Of bare completions too, from which chat has them."""
+"""Parameters of text completions, which chat has too."""
 
 
-def _speech(modalities: Any) -> str | None:
-    return "speech" if "audio" in listed(modalities) else None
+def _speech_output(modalities: Any) -> str | None:
+    return "speech" if "audio" in as_list(modalities) else None
 
 
 _PARAMETERS: Final[Parameters] = {
@@ -61,7 +60,7 @@ _PARAMETERS: Final[Parameters] = {
     "reasoning_effort": Parameter("reasoning_level", text),
     "service_tier": Parameter("service_tier", text),
     "response_format": Parameter("output_type", output_type),
-    "modalities": Parameter("output_type", _speech, wins=True),
+    "modalities": Parameter("output_type", _speech_output, wins=True),
 }
 
 
@@ -71,57 +70,57 @@ def chat_request(arguments: Arguments) -> Request:
         operation=gen_ai.CHAT,
         api=_API,
         **server(arguments),
-        **parameters(body(arguments), _PARAMETERS),
+        **parameters(request_body(arguments), _PARAMETERS),
     )
 
 
 def chat_prompt(arguments: Arguments) -> Prompt:
-    """The messages and tools of the request, as sent."""
-    fields = body(arguments)
-    return Prompt(messages=turns(fields.get("messages")), tools=tools(fields.get("tools")))
+    """The messages and tools of the request."""
+    fields = request_body(arguments)
+    return Prompt(messages=input_messages(fields.get("messages")), tools=tools(fields.get("tools")))
 
 
 def chat_response(result: Any, content: bool) -> Response:
-    """A complete answer."""
-    fields = told(result)
+    """The response of a call that was not streamed."""
+    fields = fields_of(result)
     choices = fields.get("choices") or ()
     return Response(
         id=text(fields.get("id")),
         model=text(fields.get("model")),
-        finish_reasons=tuple([text(choice.finish_reason) or _MISSING for choice in choices]),
+        finish_reasons=tuple([text(choice.finish_reason) or gen_ai.ERROR for choice in choices]),
         usage=chat_usage(fields.get("usage")),
         service_tier=text(fields.get("service_tier")),
         system_fingerprint=text(fields.get("system_fingerprint")),
-        messages=tuple(answer(choice.message, choice.finish_reason) for choice in choices) if content else (),
+        messages=tuple(output_message(choice.message, choice.finish_reason) for choice in choices) if content else (),
     )
 
 
 class ChatFold(Fold):
-    """A streamed answer. Chunks may come for several choices in any order, with usage last and without choices."""
+    """Gathers a streamed response. Chunks of several choices come in any order; usage comes last, in a chunk without choices."""
 
     def __init__(self, request: Request, content: bool) -> None:
         self._first: Any = None
-        self._named = False
+        self._has_id = False
         self._last: Any = None
         self._usage: Any = None
         self._output_so_far = array("q")
-        self._begun = False
+        self._has_output = False
         self._finish_reasons: dict[int, str | None] = dict.fromkeys(
             range(request.choices_due or request.choice_count or 1)
         )
-        self._answers: dict[int, AnswerFold] | None = {} if content else None
+        self._choices: dict[int, ChoiceFold] | None = {} if content else None
 
     def add(self, chunk: Any) -> bool:
-        """Take in one chunk. True once an answer has begun; the chunk that opens a stream only names the role."""
-        if not self._named:
-            # Azure opens with a chunk about its content filter, without an id.
-            self._first, self._named = chunk, bool(chunk.id)
+        """Add one chunk. True once a chunk has carried output; the first chunk of a stream only names the role."""
+        if not self._has_id:
+            # Azure's first chunk is about its content filter and has no id.
+            self._first, self._has_id = chunk, bool(chunk.id)
         usage = getattr(chunk, "usage", None)
         if usage is not None:
             self._usage = usage
             self._output_so_far.append(integer(field(usage, "completion_tokens")) or 0)
             self._last = chunk
-        reasons, answers = self._finish_reasons, self._answers
+        reasons, choices = self._finish_reasons, self._choices
         for choice in chunk.choices or ():
             index = choice.index
             if index not in reasons:
@@ -130,31 +129,31 @@ class ChatFold(Fold):
             if choice.finish_reason:
                 reasons[index] = choice.finish_reason
                 self._last = chunk
-            if not self._begun:
-                self._begun = _carries_output(choice.delta)
-            if answers is not None:
-                answers.setdefault(index, AnswerFold()).add(choice.delta)
-        return self._begun
+            if not self._has_output:
+                self._has_output = _carries_output(choice.delta)
+            if choices is not None:
+                choices.setdefault(index, ChoiceFold()).add(choice.delta)
+        return self._has_output
 
     def tokens(self) -> Sequence[int]:
-        """How many output tokens each chunk brought, of servers that count on every chunk (vLLM's `continuous_usage_stats`)."""
+        """Output tokens of each chunk, from servers that send usage with every chunk (vLLM's `continuous_usage_stats`)."""
         return [now - before for before, now in pairwise([0, *self._output_so_far])]
 
     def response(self) -> Response:
-        """What has been received so far."""
+        """The response as far as it was received."""
         first, last = self._first, self._last
         return Response(
             id=text(field(first, "id")),
             model=text(field(first, "model")),
-            finish_reasons=tuple(reason or _MISSING for _, reason in sorted(self._finish_reasons.items())),
+            finish_reasons=tuple(reason or gen_ai.ERROR for _, reason in sorted(self._finish_reasons.items())),
             usage=chat_usage(self._usage),
-            # Said on the first chunk by some servers, on the last ones by others.
+            # On the first chunk of some servers, on the last of others.
             service_tier=text(field(last, "service_tier")) or text(field(first, "service_tier")),
             system_fingerprint=text(field(last, "system_fingerprint")) or text(field(first, "system_fingerprint")),
             messages=tuple(
-                answer.message(self._finish_reasons[index])
-                for index, answer in sorted((self._answers or {}).items())
-                if answer or self._finish_reasons[index]
+                choice.message(self._finish_reasons[index])
+                for index, choice in sorted((self._choices or {}).items())
+                if choice or self._finish_reasons[index]
             ),
         )
 

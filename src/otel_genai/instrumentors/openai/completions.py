@@ -1,4 +1,4 @@
-"""Completions of a bare text, chat's forerunner: a choice is read as a chat's that carries its text and nothing else."""
+"""Text completions, the predecessor of chat. A choice is read as a chat choice whose message has a text only."""
 
 from __future__ import annotations
 
@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_genai.content import Prompt
 from otel_genai.endpoint.endpoint import Endpoint
 from otel_genai.instrumentors.openai.chat import COMPLETION_PARAMETERS, ChatFold, chat_response
-from otel_genai.instrumentors.openai.messages import said
-from otel_genai.instrumentors.openai.request import body, failure, field, integer, listed, parameters, text, unparsed
+from otel_genai.instrumentors.openai.messages import text_messages
+from otel_genai.instrumentors.openai.request import (
+    as_list,
+    failure,
+    field,
+    integer,
+    parameters,
+    request_body,
+    text,
+    unparsed,
+)
 from otel_genai.instrumentors.openai.server import OPENAI, server
 from otel_genai.operation import Request
 from otel_genai.semconv import gen_ai
@@ -20,8 +29,8 @@ if TYPE_CHECKING:
 
 
 def completion_request(arguments: Arguments) -> Request:
-    """The request, without its content. `suffix` and `echo` are part of the content, and the conventions have no word for `best_of`."""
-    fields = body(arguments)
+    """The request, without its content. `suffix` and `echo` are content; the conventions have no attribute for `best_of`."""
+    fields = request_body(arguments)
     return Request(
         operation=gen_ai.TEXT_COMPLETION,
         choices_due=(integer(fields.get("n")) or 1) * _prompt_count(fields.get("prompt")),
@@ -31,26 +40,26 @@ def completion_request(arguments: Arguments) -> Request:
 
 
 def _prompt_count(prompt: Any) -> int:
-    # A list of token ids is one prompt; a list of texts, or of such lists, is several.
-    prompts = listed(prompt)
+    # A list of token ids is one prompt; a list of texts or of such lists is several prompts.
+    prompts = as_list(prompt)
     return len(prompts) if prompts and isinstance(prompts[0], str | list | tuple) else 1
 
 
 def completion_prompt(arguments: Arguments) -> Prompt:
-    """The prompts, as sent. Token ids are left out: their text is the server's to know."""
-    return Prompt(messages=said(body(arguments).get("prompt")))
+    """The prompts. Token ids are left out: only the server knows their text."""
+    return Prompt(messages=text_messages(request_body(arguments).get("prompt")))
 
 
 def completion_response(result: Any, content: bool) -> Response:
-    """A complete answer."""
+    """The response of a call that was not streamed."""
     return chat_response(_as_chat(result), content)
 
 
 class CompletionFold(ChatFold):
-    """A streamed answer: chunks of the same shape as the whole, for all choices of all prompts in any order."""
+    """Gathers a streamed response: chunks of the same shape as a whole response, of all choices of all prompts in any order."""
 
     def add(self, chunk: Any) -> bool:
-        """Take in one chunk. True once there is text."""
+        """Add one chunk. True once a chunk has carried text."""
         return super().add(_as_chat(chunk))
 
 
@@ -60,7 +69,7 @@ def _as_chat(record: Any) -> SimpleNamespace:
         model=field(record, "model"),
         usage=field(record, "usage"),
         system_fingerprint=field(record, "system_fingerprint"),
-        choices=[_as_chat_choice(choice) for choice in listed(field(record, "choices"))],
+        choices=[_as_chat_choice(choice) for choice in as_list(field(record, "choices"))],
     )
 
 

@@ -1,11 +1,20 @@
-"""Embeddings: how their request and response read. Of the vectors only the first one's length is looked at; texts are not recorded."""
+"""Embeddings: the reading of their request and response. The length of the first vector is read; texts are not recorded."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.endpoint.endpoint import Endpoint
-from otel_genai.instrumentors.openai.request import body, failure, field, integer, listed, text, told, unparsed
+from otel_genai.instrumentors.openai.request import (
+    as_list,
+    failure,
+    field,
+    fields_of,
+    integer,
+    request_body,
+    text,
+    unparsed,
+)
 from otel_genai.instrumentors.openai.server import OPENAI, server
 from otel_genai.operation import Request, Response, Usage
 from otel_genai.semconv import gen_ai
@@ -19,9 +28,9 @@ _FLOAT32_BYTES: Final = 4
 def embedding_request(arguments: Arguments) -> Request:
     """The request, without its content.
 
-    The client asks for base64 by itself where its caller named no format, and decodes it; that is its affair and not reported.
+    Without a format from the caller, the client requests base64 and decodes it (openai resources/embeddings.py): not reported.
     """
-    fields = body(arguments)
+    fields = request_body(arguments)
     encoding_format = text(fields.get("encoding_format"))
     return Request(
         operation=gen_ai.EMBEDDINGS,
@@ -33,23 +42,23 @@ def embedding_request(arguments: Arguments) -> Request:
 
 
 def embedding_response(result: Any, content: bool) -> Response:  # noqa: ARG001
-    """A complete answer."""
-    fields = told(result)
-    counted = integer(field(fields.get("usage"), "prompt_tokens"))
-    vectors = listed(fields.get("data"))
+    """The response: model, dimensions and usage."""
+    fields = fields_of(result)
+    tokens = integer(field(fields.get("usage"), "prompt_tokens"))
+    vectors = as_list(fields.get("data"))
     return Response(
         model=text(fields.get("model")),
         dimensions=_dimensions(field(vectors[0], "embedding")) if vectors else None,
-        usage=None if counted is None else Usage(input=counted),
+        usage=None if tokens is None else Usage(input=tokens),
     )
 
 
 def _dimensions(vector: Any) -> int | None:
     if isinstance(vector, str):
-        # Base64 is four characters for three bytes, its end padded with `=`.
+        # Base64 has four characters for three bytes and is padded with `=`.
         return (len(vector) * 3 // 4 - vector.count("=", -2)) // _FLOAT32_BYTES or None
-    # Some servers answer with a vector a token: that list's length is not a dimension.
-    return len(vector) if listed(vector) and isinstance(vector[0], int | float) else None
+    # Some servers send a vector for each token: the length of that list is not the dimension.
+    return len(vector) if as_list(vector) and isinstance(vector[0], int | float) else None
 
 
 EMBEDDING: Final = Endpoint(

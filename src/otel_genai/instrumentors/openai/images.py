@@ -1,4 +1,4 @@
-"""Images, generated, edited and varied: how their request, response and stream read. The pictures themselves are never recorded."""
+"""Images, generated, edited and varied: the reading of their request, response and stream. Image data is never recorded."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.content import Message, Prompt, Uri
 from otel_genai.endpoint.endpoint import Endpoint, Fold
-from otel_genai.instrumentors.openai.messages import said
-from otel_genai.instrumentors.openai.request import body, failure, field, integer, listed, text, unparsed
+from otel_genai.instrumentors.openai.messages import text_messages
+from otel_genai.instrumentors.openai.request import as_list, failure, field, integer, request_body, text, unparsed
 from otel_genai.instrumentors.openai.server import OPENAI, server
 from otel_genai.instrumentors.openai.usage import media_usage
 from otel_genai.operation import Request, Response, Usage
@@ -23,7 +23,7 @@ _OUTPUT_TYPE: Final = "image"
 
 def image_request(arguments: Arguments) -> Request:
     """The request, without its content."""
-    fields = body(arguments)
+    fields = request_body(arguments)
     return Request(
         operation=gen_ai.GENERATE_CONTENT,
         **server(arguments),
@@ -35,41 +35,41 @@ def image_request(arguments: Arguments) -> Request:
 
 
 def image_prompt(arguments: Arguments) -> Prompt:
-    """What the picture is to show, as sent; a variation has no words, and uploaded pictures are left out."""
-    return Prompt(messages=said(body(arguments).get("prompt")))
+    """The prompt. A variation has none, and uploaded images are left out."""
+    return Prompt(messages=text_messages(request_body(arguments).get("prompt")))
 
 
 def image_response(result: Any, content: bool) -> Response:
-    """A complete answer."""
+    """The response of a call that was not streamed."""
     return Response(
         usage=media_usage(field(result, "usage")),
-        messages=tuple(_pictures(field(result, "data"))) if content else (),
+        messages=tuple(_image_messages(field(result, "data"))) if content else (),
     )
 
 
-def _pictures(data: Any) -> Iterator[Message]:
-    for picture in listed(data):
-        url = text(field(picture, "url"))
-        # Some servers put the picture itself where its address belongs.
+def _image_messages(data: Any) -> Iterator[Message]:
+    for image in as_list(data):
+        url = text(field(image, "url"))
+        # Some servers send the image itself as a data URL.
         if url and not url.startswith("data:"):
-            yield Message(role="assistant", parts=(Uri(modality="image", uri=url),), finish_reason="stop")
+            yield Message(role="assistant", parts=(Uri(modality="image", uri=url),), finish_reason=gen_ai.STOP)
 
 
 class ImageFold(Fold):
-    """A streamed picture: sketches of it, and then the whole, with usage. No event outlives its taking in, for each is a picture."""
+    """Gathers a streamed image: partial images, then the whole with usage. It keeps no event, for each holds a whole image."""
 
     def __init__(self, request: Request, content: bool) -> None:  # noqa: ARG002
         self._usage: Usage | None = None
-        self._begun = False
+        self._has_output = False
 
     def add(self, chunk: Any) -> bool:
-        """Take in one event. True once there is a sketch."""
+        """Add one event. True once an event has carried an image."""
         self._usage = media_usage(field(chunk, "usage")) or self._usage
-        self._begun = self._begun or bool(field(chunk, "b64_json"))
-        return self._begun
+        self._has_output = self._has_output or bool(field(chunk, "b64_json"))
+        return self._has_output
 
     def response(self) -> Response:
-        """What has been received so far."""
+        """The response as far as it was received."""
         return Response(usage=self._usage)
 
 

@@ -1,4 +1,4 @@
-"""Content: the client's messages, whole or in deltas, into ours. Dicts and the client's models are read alike."""
+"""Content of chat messages, whole or in deltas, as content records. A message is a dict or one of the client's models."""
 
 from __future__ import annotations
 
@@ -6,30 +6,31 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.content import Blob, File, Message, Reasoning, Text, Tool, ToolCall, ToolCallResponse, Uri
-from otel_genai.instrumentors.openai.request import field, integer, listed, text, texts
+from otel_genai.instrumentors.openai.request import as_list, field, integer, text, texts
+from otel_genai.semconv import gen_ai
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from otel_genai.content import Part
 
-# The client's reasons → the conventions' for messages, where they differ.
+# OpenAI's finish reason → the conventions', where they differ.
 _FINISH_REASONS: Final = {"tool_calls": "tool_call", "function_call": "tool_call"}
-# Servers that speak this protocol name it either way.
+# No field of OpenAI's. Servers with reasoning models use one or the other name.
 _REASONING_FIELDS: Final = ("reasoning_content", "reasoning")
 
 
-def said(value: Any) -> tuple[Message, ...]:
-    """One text or several, each a user's message. What is no text is left out."""
+def text_messages(value: Any) -> tuple[Message, ...]:
+    """A user's message for each text: `value` is a text or a list, whose other items are left out."""
     return tuple(Message(role="user", parts=(Text(content),)) for content in texts(value) or () if content)
 
 
-def turns(messages: Any) -> tuple[Message, ...]:
-    """The conversation as sent."""
-    return tuple(_turn(message) for message in listed(messages))
+def input_messages(messages: Any) -> tuple[Message, ...]:
+    """The messages of a request."""
+    return tuple(_input_message(message) for message in as_list(messages))
 
 
-def _turn(message: Any) -> Message:
+def _input_message(message: Any) -> Message:
     role = text(field(message, "role")) or "user"
     if role in {"tool", "function"}:
         parts: list[Part] = [
@@ -40,14 +41,14 @@ def _turn(message: Any) -> Message:
     return Message(role=role, parts=tuple(parts), name=text(field(message, "name")))
 
 
-def answer(message: Any, finish_reason: str | None) -> Message:
-    """One choice of a complete answer."""
-    return Message(role="assistant", parts=tuple(_parts(message)), finish_reason=finish_reason_of(finish_reason))
+def output_message(message: Any, finish_reason: str | None) -> Message:
+    """The message of one choice."""
+    return Message(role="assistant", parts=tuple(_parts(message)), finish_reason=message_finish_reason(finish_reason))
 
 
-def finish_reason_of(reason: str | None) -> str:
-    """The message's word for why a choice ended; `error` if it should have and did not."""
-    return "error" if reason is None else _FINISH_REASONS.get(reason, reason)
+def message_finish_reason(reason: str | None) -> str:
+    """The conventions' finish reason of a message; `error` for a missing one."""
+    return gen_ai.ERROR if reason is None else _FINISH_REASONS.get(reason, reason)
 
 
 def _parts(message: Any) -> Iterator[Part]:
@@ -59,12 +60,12 @@ def _parts(message: Any) -> Iterator[Part]:
     content = field(message, "content")
     if text(content):
         yield Text(content)
-    for item in listed(content):
+    for item in as_list(content):
         yield from _content_part(item)
     refusal = text(field(message, "refusal"))
     if refusal:
         yield Text(refusal)
-    for call in listed(field(message, "tool_calls")):
+    for call in as_list(field(message, "tool_calls")):
         yield _tool_call(call)
 
 
@@ -89,7 +90,7 @@ def _image(url: str) -> Part:
 
 
 def inline(data: str, modality: str) -> Blob:
-    """Data that came with the message: a data URL (`data:image/png;base64,iVBOR…`), or base64 alone."""
+    """Inline data: a data URL (`data:image/png;base64,iVBOR…`) or base64 alone."""
     if not data.startswith("data:"):
         return Blob(modality=modality, content=data)
     head, _, content = data.partition(",")
@@ -108,8 +109,8 @@ def _tool_call(call: Any) -> ToolCall:
 
 
 def parsed(arguments: Any) -> Any:
-    """A tool call's arguments: JSON as what it says, anything else as it is."""
-    # A stream that was cut leaves half an object: better its text than nothing.
+    """A tool call's arguments: the parsed JSON, or the string where it does not parse."""
+    # A stream that ends early leaves half an object, which is kept as text.
     try:
         return json.loads(arguments)
     except (TypeError, ValueError):
@@ -118,7 +119,7 @@ def parsed(arguments: Any) -> Any:
 
 def tools(definitions: Any) -> tuple[Tool, ...]:
     """The tools offered to the model, by name and type."""
-    return tuple(_tool(definition) for definition in listed(definitions))
+    return tuple(_tool(definition) for definition in as_list(definitions))
 
 
 def _tool(definition: Any) -> Tool:
@@ -126,16 +127,16 @@ def _tool(definition: Any) -> Tool:
     return Tool(name=text(field(field(definition, kind), "name")) or kind, type=kind)
 
 
-class AnswerFold:
-    """One choice of a streamed answer."""
+class ChoiceFold:
+    """Gathers one choice of a streamed response."""
 
     def __init__(self) -> None:
         self._reasoning: list[str] = []
         self._text: list[str] = []
-        self._calls: dict[int, _CallFold] = {}
+        self._calls: dict[int, _ToolCallFold] = {}
 
     def add(self, delta: Any) -> None:
-        """Take in what one chunk adds to this choice."""
+        """Add the delta of one chunk."""
         for name in _REASONING_FIELDS:
             piece = text(field(delta, name))
             if piece:
@@ -145,30 +146,30 @@ class AnswerFold:
             piece = text(field(delta, name))
             if piece:
                 self._text.append(piece)
-        for call in listed(field(delta, "tool_calls")):
+        for call in as_list(field(delta, "tool_calls")):
             index = integer(call.index)
             if index is None:
-                # Some servers leave it out: what brings an id is a new call, what brings none belongs to the last.
+                # Some servers leave it out: a delta with an id begins a call, one without continues the last.
                 index = len(self._calls) if text(call.id) else max(self._calls, default=0)
-            self._calls.setdefault(index, _CallFold()).add(call)
+            self._calls.setdefault(index, _ToolCallFold()).add(call)
 
     def __bool__(self) -> bool:
-        """Whether anything was received but the role: an answer that never began is not one."""
+        """Whether any output was received; a role alone is none."""
         return bool(self._reasoning or self._text or self._calls)
 
     def message(self, finish_reason: str | None) -> Message:
-        """What has been received so far."""
+        """The message as far as it was received."""
         parts: list[Part] = []
         if self._reasoning:
             parts.append(Reasoning("".join(self._reasoning)))
         if self._text:
             parts.append(Text("".join(self._text)))
         parts += [call.part() for _, call in sorted(self._calls.items())]
-        return Message(role="assistant", parts=tuple(parts), finish_reason=finish_reason_of(finish_reason))
+        return Message(role="assistant", parts=tuple(parts), finish_reason=message_finish_reason(finish_reason))
 
 
-class _CallFold:
-    """One tool call: its first delta has id and name, the others pieces of the arguments."""
+class _ToolCallFold:
+    """Gathers one tool call: the first delta has id and name, the others have pieces of the arguments."""
 
     def __init__(self) -> None:
         self._id: str | None = None

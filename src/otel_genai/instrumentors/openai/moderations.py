@@ -1,4 +1,4 @@
-"""Moderations: how their request and response read. The verdicts are the application's own business."""
+"""Moderations: the reading of their request and response. Verdicts are not recorded."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.content import Blob, Message, Prompt
 from otel_genai.endpoint.endpoint import Endpoint
-from otel_genai.instrumentors.openai.messages import said, turns
-from otel_genai.instrumentors.openai.request import body, failure, field, listed, text, unparsed
+from otel_genai.instrumentors.openai.messages import input_messages, text_messages
+from otel_genai.instrumentors.openai.request import as_list, failure, field, request_body, text, unparsed
 from otel_genai.instrumentors.openai.server import OPENAI, server
 from otel_genai.operation import Request, Response
 from otel_genai.semconv import gen_ai
@@ -21,20 +21,20 @@ def moderation_request(arguments: Arguments) -> Request:
     return Request(
         operation=gen_ai.MODERATION,
         **server(arguments),
-        model=text(body(arguments).get("model")),
+        model=text(request_body(arguments).get("model")),
     )
 
 
 def moderation_prompt(arguments: Arguments) -> Prompt:
-    """What is to be judged: texts, each for itself, or one message of several parts, of which inline pictures are left out."""
-    judged = body(arguments).get("input")
-    (message,) = turns([{"role": "user", "content": judged if listed(judged) else None}])
+    """The input: a message for each text, or one message of several parts. Inline images are left out."""
+    inputs = request_body(arguments).get("input")
+    (message,) = input_messages([{"role": "user", "content": inputs if as_list(inputs) else None}])
     parts = tuple(part for part in message.parts if not isinstance(part, Blob))
-    return Prompt(messages=(Message(role="user", parts=parts),) if parts else said(judged))
+    return Prompt(messages=(Message(role="user", parts=parts),) if parts else text_messages(inputs))
 
 
 def moderation_response(result: Any, content: bool) -> Response:  # noqa: ARG001
-    """A complete answer."""
+    """The response: id and model."""
     return Response(id=text(field(result, "id")), model=text(field(result, "model")))
 
 

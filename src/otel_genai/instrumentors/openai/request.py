@@ -1,4 +1,4 @@
-"""What all of the client's calls have in common: arguments that may be sentinels, raw responses, errors."""
+"""Reading of arguments and results that all surfaces share: sentinels, models and dicts, raw responses, errors."""
 
 from __future__ import annotations
 
@@ -14,28 +14,27 @@ if TYPE_CHECKING:
 
 
 class Parameter(NamedTuple):
-    """What a parameter of the client's is to us."""
+    """A parameter of the client's methods, and the field of `Request` that holds it."""
 
     field: str
-    """Of `Request`."""
     read: Callable[[Any], Any]
-    """As the client takes it → as we keep it; `None` if it is nothing that we know."""
+    """The client's value → the field's value; `None` for a value of any other type."""
     wins: bool = False
-    """Over another parameter for the same field, should both be given."""
+    """Whether it has precedence over another parameter for the same field."""
 
 
 Parameters = dict[str, Parameter]
-"""By the client's names."""
+"""The client's name of a parameter → the parameter."""
 
-# The client's formats → the conventions' modality.
+# Type of a response format → `gen_ai.output.type`.
 _OUTPUT_TYPES: Final = {"text": "text", "json_object": "json", "json_schema": "json"}
-_KEY: Final = re.compile(r"\bsk-[\w*.\-]+")
+_API_KEY: Final = re.compile(r"\bsk-[\w*.\-]+")
 _INT64: Final = 2**63
-_NOTHING: Final[Mapping[str, Any]] = {}
-_WORD: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
+_NO_FIELDS: Final[Mapping[str, Any]] = {}
+_ERROR_CODE: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 
-# The client marks what was not given by objects of its own (`NOT_GIVEN`, `omit`), and lets any value through to the server.
-# Asking for the type that the conventions want drops both.
+# An omitted argument is a sentinel (`NOT_GIVEN`, `omit`: openai _types.py), and the client passes any value on to the server.
+# A check for the type that the conventions want drops both.
 
 
 def text(value: Any) -> str | None:
@@ -44,7 +43,7 @@ def text(value: Any) -> str | None:
 
 
 def integer(value: Any) -> int | None:
-    """The value if it is a whole number, and of a size that can be exported."""
+    """The value if it is a whole number of 64 bits, which is the most that OTLP carries."""
     return value if isinstance(value, int) and not isinstance(value, bool) and -_INT64 <= value < _INT64 else None
 
 
@@ -54,36 +53,39 @@ def number(value: Any) -> float | None:
     return float(whole) if whole is not None else value if isinstance(value, float) else None
 
 
-def listed(value: Any) -> Sequence[Any]:
-    """The value if it is a list. Iterators are left alone: whoever reads one takes it from the request."""
+def as_list(value: Any) -> Sequence[Any]:
+    """The value if it is a list or tuple, else an empty one. An iterator is not read: the request would lack its items."""
     return value if isinstance(value, list | tuple) else ()
 
 
 def texts(value: Any) -> tuple[str, ...] | None:
-    """One string or several, as the client takes stop sequences; `None` if it is neither."""
+    """One string or a list of them, the two forms of stop sequences; `None` for any other value."""
     if isinstance(value, str):
         return (value,)
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list | tuple) else None
 
 
 def field(record: Any, name: str) -> Any:
-    """A field of what may be a dict or one of the client's models; `None` if there is none."""
+    """A field of a dict or of one of the client's models; `None` if the field is missing."""
     return record.get(name) if isinstance(record, dict) else getattr(record, name, None)
 
 
-def told(record: Any) -> Mapping[str, Any]:
-    """All fields of what may be a dict or one of the client's models, at once: models take long to say of a name that they lack it."""
+def fields_of(record: Any) -> Mapping[str, Any]:
+    """All fields of a dict or of one of the client's models.
+
+    Quicker than `field` for each: a missing attribute of a model raises in Python code (pydantic 2 main.py, `__getattr__`).
+    """
     if record is None:
-        return _NOTHING
+        return _NO_FIELDS
     if isinstance(record, dict):
         return record
-    fields: Mapping[str, Any] = getattr(record, "__dict__", _NOTHING)
-    beyond_the_schema = getattr(record, "__pydantic_extra__", None)
-    return {**fields, **beyond_the_schema} if beyond_the_schema else fields
+    fields: Mapping[str, Any] = getattr(record, "__dict__", _NO_FIELDS)
+    extra_fields = getattr(record, "__pydantic_extra__", None)
+    return {**fields, **extra_fields} if extra_fields else fields
 
 
-def body(arguments: Arguments) -> Mapping[str, Any]:
-    """The fields of the request as the server gets them: `extra_body` wins over arguments."""
+def request_body(arguments: Arguments) -> Mapping[str, Any]:
+    """The fields of the request's body: `extra_body` has precedence over arguments."""
     extra = arguments.kwargs.get("extra_body")
     return {**arguments.kwargs, **extra} if isinstance(extra, dict) else arguments.kwargs
 
@@ -95,34 +97,36 @@ SAMPLING: Final[Parameters] = {
     "top_p": Parameter("top_p", number),
     "top_k": Parameter("top_k", integer),
 }
-"""What every interface that generates text has, under the same names."""
+"""The parameters that all text endpoints share."""
 
 
 def parameters(fields: Mapping[str, Any], table: Parameters) -> dict[str, Any]:
-    """Our fields of those parameters that were given in a form that can be read."""
-    read: dict[str, Any] = {}
-    for name, given in fields.items():
+    """Field of `Request` → value, for the parameters in `fields` that have a valid value."""
+    values: dict[str, Any] = {}
+    for name, argument in fields.items():
         parameter = table.get(name)
         if parameter is not None:
-            value = parameter.read(given)
-            if value is not None and (parameter.wins or parameter.field not in read):
-                read[parameter.field] = value
-    return read
+            value = parameter.read(argument)
+            if value is not None and (parameter.wins or parameter.field not in values):
+                values[parameter.field] = value
+    return values
 
 
-def output_type(asked: Any) -> str | None:
-    """The modality of a format that was asked for: a record with a type, or the class that `parse` makes a JSON schema of."""
-    return "json" if isinstance(asked, type) else _OUTPUT_TYPES.get(text(field(asked, "type")) or "")
+def output_type(response_format: Any) -> str | None:
+    """`gen_ai.output.type` of a response format: a record with a type, or the class that `parse` makes a JSON schema of."""
+    if isinstance(response_format, type):
+        return "json"
+    return _OUTPUT_TYPES.get(text(field(response_format, "type")) or "")
 
 
 def unparsed(result: Any) -> Any | None:
-    """The HTTP response of `with_raw_response` and `with_streaming_response`."""
-    # Not `getattr`: a parsed answer is a data model, which takes long to say that it has none.
+    """The HTTP response in a result of `with_raw_response` or `with_streaming_response`; `None` for a parsed result."""
+    # Not `getattr`: a parsed result is a model, whose missing attributes are slow.
     return vars(result).get("http_response") if hasattr(result, "__dict__") else None
 
 
 def failure(error: BaseException, content: bool) -> Failure:
-    """The client's error: its class, the status and code that the server gave, and its message if content is wanted."""
+    """An exception of the client: its class, HTTP status and error code, and with `content` its message, API keys removed."""
     details = [integer(getattr(error, "status_code", None)), _code(error)]
     return Failure.of(
         error,
@@ -132,8 +136,8 @@ def failure(error: BaseException, content: bool) -> Failure:
 
 
 def _without_keys(error: BaseException) -> str:
-    # Servers repeat a wrong key in what they say about it, whole or in part.
-    message = _KEY.sub("[key]", str(error))
+    # The message about a wrong key repeats the key, whole or in part.
+    message = _API_KEY.sub("[key]", str(error))
     headers = getattr(getattr(error, "request", None), "headers", None) or {}
     for name in ("authorization", "api-key"):
         key = headers.get(name, "").removeprefix("Bearer ")
@@ -143,9 +147,9 @@ def _without_keys(error: BaseException) -> str:
 
 
 def _code(error: BaseException) -> str | None:
-    # A server chooses this string freely; what does not look like a code could be anything, content included.
+    # The server chooses this string. One that does not look like a code may be content.
     for name in ("code", "type"):
         value = getattr(error, name, None)
-        if isinstance(value, str) and _WORD.fullmatch(value):
+        if isinstance(value, str) and _ERROR_CODE.fullmatch(value):
             return value
     return None

@@ -1,4 +1,4 @@
-"""Items, of which the Responses API's input and output alike consist, into our messages. Dicts and the client's models are read alike."""
+"""Items of the Responses API, in its input and its output, as content records. An item is a dict or one of the client's models."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from otel_genai.content import (
     Uri,
 )
 from otel_genai.instrumentors.openai.messages import inline, parsed
-from otel_genai.instrumentors.openai.request import field, listed, text
+from otel_genai.instrumentors.openai.request import as_list, field, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from otel_genai.content import Part
 
-# What the model asks the application to run, as against the tools that the server runs by itself.
+# Types of tool calls that the application runs.
 _CALLS: Final = frozenset(
     {"function_call", "custom_tool_call", "computer_call", "local_shell_call", "shell_call", "apply_patch_call"}
 )
-# Tools that the server runs by itself → what they were asked, and what they came to. Pictures are left out.
+# Types of tool calls that the server runs → fields of the call, fields of its response. Images are left out.
 _SERVER_TOOLS: Final = {
     "web_search_call": (("action",), ()),
     "file_search_call": (("queries",), ("results",)),
@@ -43,21 +43,21 @@ _CALL_OUTPUTS: Final = frozenset({"function_call_output", "custom_tool_call_outp
 
 
 def kind(item: Any) -> str:
-    """An item's type; a message may come without."""
+    """An item's type. A message needs none: its role tells."""
     return text(field(item, "type")) or ("message" if text(field(item, "role")) else "")
 
 
 # ── whole items ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def turns(items: Any) -> tuple[Message, ...]:
-    """The conversation as sent, a message an item. References to items that the server keeps are left out."""
+def input_messages(items: Any) -> tuple[Message, ...]:
+    """The input of a request, a message an item. References to items that the server keeps are left out."""
     if isinstance(items, str):
         return (Message(role="user", parts=(Text(items),)),)
-    return tuple(message for item in listed(items) for message in _turn(item))
+    return tuple(message for item in as_list(items) for message in _item_messages(item))
 
 
-def _turn(item: Any) -> Iterator[Message]:
+def _item_messages(item: Any) -> Iterator[Message]:
     found = tuple(parts(item))
     if kind(item) == "message":
         yield Message(role=text(field(item, "role")) or "user", parts=found)
@@ -66,41 +66,41 @@ def _turn(item: Any) -> Iterator[Message]:
 
 
 def parts(item: Any) -> Iterator[Part]:
-    """What an item says; nothing if it is of a type that we have no word for."""
+    """An item's content; nothing for a type that has no content record."""
     match kind(item):
         case "message":
             content = field(item, "content")
             if text(content):
                 yield Text(content)
-            for piece in listed(content):
+            for piece in as_list(content):
                 yield from _content_part(piece)
         case "reasoning":
             for name in ("summary", "content"):
-                for piece in listed(field(item, name)):
+                for piece in as_list(field(item, name)):
                     thought = text(field(piece, "text"))
                     if thought:
                         yield Reasoning(thought)
         case "function_call":
             yield _call(item, parsed(field(item, "arguments")))
         case "custom_tool_call":
-            yield _call(item, field(item, "input"))  # free text by definition, also if it looks like JSON
+            yield _call(item, field(item, "input"))  # free text by definition, even if it looks like JSON
         case "function_call_output" | "custom_tool_call_output":
             yield ToolCallResponse(response=_plain(field(item, "output")), id=text(field(item, "call_id")))
         case "compaction":
-            yield Compaction(id=text(field(item, "id")))  # the account itself is encrypted
+            yield Compaction(id=text(field(item, "id")))  # the summary itself is encrypted
         case tool if tool in _SERVER_TOOLS:
             yield from _server_tool(item, tool)
 
 
-def _server_tool(item: Any, form: str) -> Iterator[Part]:
-    tool, item_id = form.removesuffix("_call"), text(field(item, "id"))
-    asked, answered = ({name: _plain(field(item, name)) for name in names} for names in _SERVER_TOOLS[form])
-    yield ServerToolCall(name=text(field(item, "name")) or tool, call=_told(tool, asked), id=item_id)
-    if any(value is not None for value in answered.values()):
-        yield ServerToolCallResponse(response=_told(tool, answered), id=item_id)
+def _server_tool(item: Any, item_type: str) -> Iterator[Part]:
+    tool, item_id = item_type.removesuffix("_call"), text(field(item, "id"))
+    call, response = ({name: _plain(field(item, name)) for name in names} for names in _SERVER_TOOLS[item_type])
+    yield ServerToolCall(name=text(field(item, "name")) or tool, call=_typed(tool, call), id=item_id)
+    if any(value is not None for value in response.values()):
+        yield ServerToolCallResponse(response=_typed(tool, response), id=item_id)
 
 
-def _told(tool: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+def _typed(tool: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": tool, **{name: value for name, value in fields.items() if value is not None}}
 
 
@@ -109,7 +109,7 @@ def _call(item: Any, arguments: Any) -> ToolCall:
 
 
 def _plain(output: Any) -> Any:
-    # A string, or a list of content parts that may be the client's models. Their own `to_dict` warns of values that it does not expect.
+    # A string, or a list of content parts that may be models. `to_dict` of a model warns of values that its schema does not allow.
     if isinstance(output, list | tuple):
         return [_plain(item) for item in output]
     is_model = hasattr(type(output), "to_dict")
@@ -119,9 +119,9 @@ def _plain(output: Any) -> Any:
 def _content_part(piece: Any) -> Iterator[Part]:
     match field(piece, "type"):
         case "input_text" | "output_text" | "text":
-            said = text(field(piece, "text"))
-            if said:
-                yield Text(said)
+            content = text(field(piece, "text"))
+            if content:
+                yield Text(content)
         case "refusal":
             refusal = text(field(piece, "refusal"))
             if refusal:
@@ -132,9 +132,9 @@ def _content_part(piece: Any) -> Iterator[Part]:
             yield from _file(piece, "document", url=field(piece, "file_url"), data=field(piece, "file_data"))
         case "input_audio":
             audio = field(piece, "input_audio")
-            data, form = text(field(audio, "data")), text(field(audio, "format"))
+            data, audio_format = text(field(audio, "data")), text(field(audio, "format"))
             if data:
-                yield Blob(modality="audio", content=data, mime_type=f"audio/{form}" if form else None)
+                yield Blob(modality="audio", content=data, mime_type=f"audio/{audio_format}" if audio_format else None)
 
 
 def _file(piece: Any, modality: str, *, url: Any, data: Any = None) -> Iterator[Part]:
@@ -152,19 +152,19 @@ def _file(piece: Any, modality: str, *, url: Any, data: Any = None) -> Iterator[
 
 
 def tools(definitions: Any) -> tuple[Tool, ...]:
-    """The tools offered to the model, by name and type; tools of the server's own have no name but their type."""
-    return tuple(_tool(definition) for definition in listed(definitions))
+    """The tools offered to the model, by name and type; a tool that the server runs has its type as name."""
+    return tuple(_tool(definition) for definition in as_list(definitions))
 
 
 def _tool(definition: Any) -> Tool:
-    form = text(field(definition, "type")) or "function"
-    return Tool(name=text(field(definition, "name")) or form, type=form)
+    tool_type = text(field(definition, "type")) or "function"
+    return Tool(name=text(field(definition, "name")) or tool_type, type=tool_type)
 
 
 def awaits_application(items: Iterable[Any]) -> bool:
-    """Whether the model has stopped for the application to run a tool: there is a call whose output is not there too."""
-    answered = {text(field(item, "call_id")) for item in items if kind(item).endswith("_output")}
-    return any(kind(item) in _CALLS and text(field(item, "call_id")) not in answered for item in items)
+    """Whether the model waits for the application to run a tool: an item is a call, and no item is its output."""
+    outputs = {text(field(item, "call_id")) for item in items if kind(item).endswith("_output")}
+    return any(kind(item) in _CALLS and text(field(item, "call_id")) not in outputs for item in items)
 
 
 # ── items in pieces ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -172,18 +172,18 @@ def awaits_application(items: Iterable[Any]) -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Delta:
-    """One kind of event that carries a piece of generated output, and where the piece belongs."""
+    """A type of event that carries a piece of output, and the place of the piece in an item."""
 
     item: str = ""
-    """Type of the item; empty if the piece is not kept."""
+    """Type of the item; empty for a piece that is not kept."""
     name: str = ""
-    """The item's field."""
+    """Field of the item."""
     part: str = ""
-    """Type of the part in that field; empty if the field is a string."""
+    """Type of the part in that field; empty for a field that is a string."""
     number: str = "content_index"
-    """The event's field that numbers the part."""
+    """Field of the event with the number of the part."""
     piece: str = "delta"
-    """The event's field that holds the piece."""
+    """Field of the event with the piece."""
 
 
 DELTAS: Final = {
@@ -203,7 +203,7 @@ DELTAS: Final = {
 
 
 class ItemFold:
-    """One output item of a stream: as it was announced, its pieces since, and as it was when done."""
+    """Gathers one output item of a stream: the announced item, its pieces, and the finished item."""
 
     def __init__(self) -> None:
         self.announced: Any = None
@@ -211,11 +211,11 @@ class ItemFold:
         self._pieces: dict[tuple[Delta, int], list[str]] = {}
 
     def add(self, delta: Delta, index: int, piece: str) -> None:
-        """Take in one piece of part `index`."""
+        """Add one piece of part `index`."""
         self._pieces.setdefault((delta, index), []).append(piece)
 
     def item(self) -> Any:
-        """The item as far as it has been received."""
+        """The item as far as it was received."""
         if self.done is not None or not self._pieces:
             return self.announced if self.done is None else self.done
         gathered: dict[str, Any] = {name: field(self.announced, name) for name in ("name", "call_id")}

@@ -1,4 +1,4 @@
-"""Which server a client talks to, and whose it is: the provider is told by the base URL, not by the name of the client's library."""
+"""The server that a client talks to, and its provider: the base URL decides, not the name of the client's library."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from otel_genai.endpoint.endpoint import Arguments
 
 OPENAI: Final = "openai"
-"""Also of servers that nobody knows: they speak OpenAI's protocol, and that is all that can be said."""
+"""Also the provider of unknown servers: all that is known of them is OpenAI's protocol."""
 
 _AZURE: Final = "azure.ai.openai"
 
 BY_HOST: Final = {
-    # The conventions' own names.
+    # Names that the conventions list.
     "api.openai.com": OPENAI,
     "openai.azure.com": _AZURE,
     "cognitiveservices.azure.com": _AZURE,
@@ -35,7 +35,7 @@ BY_HOST: Final = {
     "api.moonshot.cn": "moonshot_ai",
     "api.perplexity.ai": "perplexity",
     "api.x.ai": "x_ai",
-    # Names of ours, where the conventions have none.
+    # Names of ours: the conventions list none.
     "api.cerebras.ai": "cerebras",
     "api.deepinfra.com": "deepinfra",
     "api.fireworks.ai": "fireworks",
@@ -47,34 +47,35 @@ BY_HOST: Final = {
     "api.together.ai": "together",
     "api.together.xyz": "together",
 }
-"""By host name, or the end of one: `my-resource.openai.azure.com`."""
+"""Host name, or the end of one after a dot (`my-resource.openai.azure.com`) → provider."""
 BY_ENDING: Final = {"-aiplatform.googleapis.com": "gcp.vertex_ai"}
-"""By the end of a host name that begins with a region: `us-central1-aiplatform.googleapis.com`."""
+"""End of a host name that begins with a region (`us-central1-aiplatform.googleapis.com`) → provider."""
 BY_PORT: Final = {11434: "ollama"}
-"""By a port that a server is known for, where the host name says nothing."""
+"""A server's usual port → provider, for hosts that are in no other table."""
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
 
 class Server(TypedDict):
-    """The fields of a `Request` that say who is asked."""
+    """The fields of a `Request` that name the server."""
 
     provider: str
     server_address: str | None
     server_port: int | None
 
 
-# (base URL, server) of the clients that were used: a base URL takes longer to read than all the rest of a request.
-_known: WeakKeyDictionary[Any, tuple[Any, Server]] = WeakKeyDictionary()
+# Client → (base URL, server). To read a base URL takes longer than to read the rest of a request.
+_servers: WeakKeyDictionary[Any, tuple[Any, Server]] = WeakKeyDictionary()
 
 
 def server(arguments: Arguments) -> Server:
-    """Who is asked by a call of one of the client's resources."""
-    client: Any = arguments.instance._client  # the one way to a resource's client, since 1.0
+    """The server of a call of one of the client's resources."""
+    # A resource has no public way to its client (openai 1.0 to 3.52 _resource.py).
+    client: Any = arguments.instance._client
     url = client.base_url
-    known = _known.get(client)
-    if known is None or known[0] is not url:
-        known = _known[client] = (url, _server(client, url))
-    return known[1]
+    found = _servers.get(client)
+    if found is None or found[0] is not url:
+        found = _servers[client] = (url, _server(client, url))
+    return found[1]
 
 
 def _server(client: Any, url: Any) -> Server:
@@ -87,7 +88,7 @@ def _server(client: Any, url: Any) -> Server:
 
 
 def _is_azure(client: type[Any]) -> bool:
-    # Azure's own client may well go through a gateway with a name of its owner's.
+    # An Azure client may go through a gateway with any host name.
     return any(base.__name__ == "BaseAzureClient" for base in client.__mro__)
 
 
@@ -97,7 +98,7 @@ def provider(host: str, port: int | None, path: str) -> str:
     for first in range(len(labels)):
         name = BY_HOST.get(".".join(labels[first:]))
         if name == "azure.ai.inference" and path.startswith("/openai"):
-            return _AZURE  # one Azure resource offers both interfaces
+            return _AZURE  # one Azure resource offers both APIs
         if name is not None:
             return name
     for ending, name in BY_ENDING.items():

@@ -1,6 +1,6 @@
-"""Continuous batching: a request is added in one thread, worked on in another, and its outputs are delivered to whoever waits.
+"""Continuous batching: one thread adds a request, another works on it, and an `OutputRouter` delivers its outputs.
 
-Times are the manager's own. It tells when each token came only if it was asked to stream or to record that.
+Times are the manager's own. It has a time for each token only with `streaming` or `record_timestamps`.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 
 _POSITIONS: Final = ("input_ids", "request_id", "max_new_tokens", "streaming", "record_timestamps", "eos_token_id")
 _CHILD: Final = "__child#"
-"""What the library puts between a request's id and the number of one of its further sequences."""
+"""Separator of a request's id and the number of a further sequence (transformers 5.23 continuous_api.py)."""
 
 _DEFAULT: Final = Request(operation=gen_ai.TEXT_COMPLETION, provider=otel_genai.HUGGING_FACE, side=Side.INTERNAL)
 
 
-def _given(arguments: Arguments) -> dict[str, Any]:
+def _named(arguments: Arguments) -> dict[str, Any]:
     return {**dict(zip(_POSITIONS, arguments.args, strict=False)), **arguments.kwargs}
 
 
 def batched_request(arguments: Arguments) -> Request:
-    """The request: the model's name, and the parameters that are in effect for it."""
-    manager, given = arguments.instance, _given(arguments)
-    # Requests share their manager's sampling; greedy decoding has no use for its parameters.
+    """The request: the model's name, and the parameters in effect."""
+    manager, named = arguments.instance, _named(arguments)
+    # All requests have their manager's sampling parameters; greedy decoding ignores them.
     sampling = manager.generation_config if getattr(manager.generation_config, "do_sample", False) else None
     return _DEFAULT._replace(
         model=model_name(manager.model),
-        stream=bool(given.get("streaming")),
+        stream=bool(named.get("streaming")),
         choice_count=_sequences(manager),
         max_tokens=_limit(arguments),
         temperature=getattr(sampling, "temperature", None),
@@ -49,11 +49,11 @@ def batched_request(arguments: Arguments) -> Request:
 
 
 def batched_prompt(arguments: Arguments) -> Prompt:
-    """The prompt as the model sees it, with special tokens; nothing if no tokenizer is known."""
+    """The prompt as the model reads it, with special tokens; empty without a tokenizer."""
     tokenizer = tokenizer_of(arguments.instance.model)
     if tokenizer is None:
         return Prompt()
-    return Prompt(messages=(Message("user", (Text(tokenizer.decode(list(_given(arguments)["input_ids"]))),)),))
+    return Prompt(messages=(Message("user", (Text(tokenizer.decode(list(_named(arguments)["input_ids"]))),)),))
 
 
 def _sequences(manager: Any) -> int:
@@ -61,62 +61,66 @@ def _sequences(manager: Any) -> int:
 
 
 def _limit(arguments: Arguments) -> int | None:
-    limit = _given(arguments).get("max_new_tokens")
+    limit = _named(arguments).get("max_new_tokens")
     return getattr(arguments.instance.generation_config, "max_new_tokens", None) if limit is None else limit
 
 
 def _ends(arguments: Arguments) -> frozenset[int]:
-    ends = _given(arguments).get("eos_token_id")
+    ends = _named(arguments).get("eos_token_id")
     ends = getattr(arguments.instance.generation_config, "eos_token_id", None) if ends is None else ends
     return frozenset(() if ends is None else ends if isinstance(ends, list | tuple) else (ends,))
 
 
-class Batched(RequestState):
-    """One request: its outputs, of which each is all that was generated so far for one of its sequences."""
+class BatchedRequest(RequestState):
+    """One request. Each output holds all tokens so far of one of its sequences."""
 
     def __init__(self, arguments: Arguments, content: bool) -> None:
         self._tokenizer = tokenizer_of(arguments.instance.model) if content else None
-        self._prompt_tokens = len(_given(arguments)["input_ids"])
+        self._prompt_tokens = len(_named(arguments)["input_ids"])
         self._ends = _ends(arguments)
-        self._due = _sequences(arguments.instance)
+        self._expected = _sequences(arguments.instance)
         self._outputs: dict[str, Any] = {}
-        self._news: list[int] = []
+        self._new_tokens: list[int] = []
         self._is_cancelled = False
 
     def add(self, chunk: Any) -> bool:
-        """Take in an output; `None` says that the request was cancelled."""
+        """Take in an output; `None` is a cancellation."""
         if chunk is None:
             self._is_cancelled = True
-            self._news.append(0)
+            self._new_tokens.append(0)
             return False
         before = self._outputs.get(chunk.request_id)
         new = len(chunk.generated_tokens) - (len(before.generated_tokens) if before is not None else 0)
         self._outputs[chunk.request_id] = chunk
-        self._news.append(new)
+        self._new_tokens.append(new)
         return new > 0
 
     def is_over(self) -> bool:
-        """Whether all sequences have come to an end, or one has failed, or nobody wants them any more."""
+        """Whether all sequences have ended, one has failed, or the request is cancelled."""
         finished = [output for output in self._outputs.values() if output.is_finished()]
-        return self._is_cancelled or len(finished) == self._due or any(output.error is not None for output in finished)
+        return (
+            self._is_cancelled
+            or len(finished) == self._expected
+            or any(output.error is not None for output in finished)
+        )
 
     def tokens(self) -> Sequence[int]:
-        """How many tokens each output brought."""
-        return self._news
+        """How many tokens each output added."""
+        return self._new_tokens
 
     def response(self) -> Response:
-        """What was generated so far. A sequence that did not come to its end is an error's."""
+        """The output so far. The finish reason of a sequence cut short is `error`."""
         outputs = self._outputs.values()
         reasons = [self._reason(output) for output in outputs]
         return Response(
-            finish_reasons=(*reasons, *(gen_ai.ERROR for _ in range(self._due - len(reasons)))),
+            finish_reasons=(*reasons, *(gen_ai.ERROR for _ in range(self._expected - len(reasons)))),
             usage=Usage(input=self._prompt_tokens, output=sum(len(output.generated_tokens) for output in outputs)),
             messages=tuple(map(self._message, outputs, reasons)) if self._tokenizer is not None else (),
         )
 
     def _message(self, output: Any, reason: str) -> Message:
         tokens = output.generated_tokens
-        text = self._tokenizer.decode(tokens[:-1] if reason == gen_ai.STOP else tokens)  # type: ignore[union-attr]  # asked for with one only
+        text = self._tokenizer.decode(tokens[:-1] if reason == gen_ai.STOP else tokens)  # type: ignore[union-attr]  # messages are made with one only
         return Message("assistant", (Text(text),), finish_reason=reason)
 
     def _reason(self, output: Any) -> str:
@@ -125,28 +129,28 @@ class Batched(RequestState):
         return gen_ai.STOP if output.generated_tokens and output.generated_tokens[-1] in self._ends else gen_ai.LENGTH
 
     def failure(self, content: bool) -> Failure | None:
-        """The library tells what went wrong in words alone, which may be anything."""
+        """The failure of an output. The library gives a message without a type, and it may hold content."""
         for output in self._outputs.values():
             if output.error is not None:
                 return Failure(general.OTHER, "the request failed", message=str(output.error) if content else None)
         return None
 
-    def timing(self, heard: Timing) -> Timing:
-        """The manager's times: of waiting, of generating, and of each token if it was asked to note them."""
+    def timing(self, observed: Timing) -> Timing:
+        """The manager's times: of the queue, of generation, and of each token if it recorded them."""
         outputs = list(self._outputs.values())
-        noted = sorted(moment for output in outputs for moment in output.timestamps or ())
-        if noted:
-            chunks, tokens = noted, [1] * len(noted)
-        elif heard.tokens and (len(outputs) < len(heard.tokens)):
-            chunks = [moment for moment, new in zip(heard.chunks, heard.tokens, strict=True) if new]
-            tokens = [new for new in heard.tokens if new]
+        recorded = sorted(moment for output in outputs for moment in output.timestamps or ())
+        if recorded:
+            chunks, tokens = recorded, [1] * len(recorded)
+        elif observed.tokens and len(outputs) < len(observed.tokens):
+            chunks = [moment for moment, new in zip(observed.chunks, observed.tokens, strict=True) if new]
+            tokens = [new for new in observed.tokens if new]
         else:
-            chunks, tokens = [], []  # everything came at once, and nobody knows when it was generated
+            chunks, tokens = [], []  # one output with all tokens: their times are unknown
         first = chunks[0] if chunks else None
         begun = [output.lifespan[0] for output in outputs if output.lifespan[0] >= 0]
         ended = [output.lifespan[1] for output in outputs if output.lifespan[1] >= 0]
-        timing = heard._replace(
-            ended=heard.ended if self._is_cancelled or not ended else max(ended),
+        timing = observed._replace(
+            ended=observed.ended if self._is_cancelled or not ended else max(ended),
             chunks=chunks,
             waits=(0.0,) * len(chunks),
             tokens=tokens,
@@ -164,24 +168,24 @@ def _phases(timing: Timing, begun: float) -> Iterator[Phase]:
         yield Phase(otel_genai.DECODE, timing.first_token, timing.ended)
 
 
-# ── what a request is called ───────────────────────────────────────────────────────────────────────────────────────────
+# ── keys of requests ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def added(arguments: Arguments, result: Any) -> Hashable | None:
-    """The request that was taken; `None` if it was not, or by a version whose outputs go another way."""
+def request_key(arguments: Arguments, result: Any) -> Hashable | None:
+    """The key of an added request; `None` if it was refused, or if the version has no `OutputRouter`."""
     router = getattr(arguments.instance, "output_router", None)
     return None if result is None or router is None else _key(router, result)
 
 
 def delivered(arguments: Arguments) -> Iterator[tuple[Hashable, Any]]:
-    """The output that the router is given, or the several."""
-    given = arguments.args[0] if arguments.args else next(iter(arguments.kwargs.values()))
-    for output in given if isinstance(given, list) else (given,):
+    """The outputs that the router delivers, one or several."""
+    outputs = arguments.args[0] if arguments.args else next(iter(arguments.kwargs.values()))
+    for output in outputs if isinstance(outputs, list) else (outputs,):
         yield _key(arguments.instance, output.request_id), output
 
 
 def cancelled(arguments: Arguments) -> Iterator[tuple[Hashable, None]]:
-    """The request that nobody wants any more."""
+    """The request that the application cancels."""
     request_id = arguments.args[0] if arguments.args else arguments.kwargs["request_id"]
     router = getattr(arguments.instance, "output_router", None)
     if router is not None:
@@ -189,7 +193,7 @@ def cancelled(arguments: Arguments) -> Iterator[tuple[Hashable, None]]:
 
 
 def _key(router: Any, request_id: str) -> Hashable:
-    # Every manager counts its requests from 0; its router is what both ends of a request's way know.
+    # Every manager numbers its requests from 0. Its router is the object known where requests are added and delivered.
     return weakref.ref(router), request_id.partition(_CHILD)[0]
 
 
@@ -198,6 +202,6 @@ ADD_REQUEST: Final = Endpoint(
     request=batched_request,
     prompt=batched_prompt,
     failure=generate_failure,
-    state=Batched,
-    key=added,
+    state=BatchedRequest,
+    key=request_key,
 )

@@ -1,6 +1,6 @@
-"""Which tokenizer decodes what a model generates, where the call itself does not say.
+"""The tokenizer of a model, where a call of the model does not bring one.
 
-Nothing links a model to a tokenizer but that both were loaded by the same name, or that a pipeline has both.
+transformers links a model to a tokenizer in two ways only: both were loaded by one name, or one pipeline has both.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ _by_name: Final[WeakValueDictionary[str, Any]] = WeakValueDictionary()
 _by_model: Final[WeakKeyDictionary[Any, ReferenceType[Any]]] = WeakKeyDictionary()
 
 
-def loaded(tokenizer: Any) -> None:
-    """Remember a tokenizer by the name that it was loaded by, for as long as the application keeps it."""
+def remember_tokenizer(tokenizer: Any) -> None:
+    """Keep a weak reference to a tokenizer under the name that it was loaded by."""
     name = getattr(tokenizer, "name_or_path", None)
     if name:
         _by_name[str(name)] = tokenizer
 
 
-def paired(model: Any, tokenizer: Any) -> None:
-    """Remember that a tokenizer is a model's, for as long as the application keeps both."""
+def remember_pair(model: Any, tokenizer: Any) -> None:
+    """Keep weak references to a model and its tokenizer; `None` is no tokenizer."""
     if tokenizer is not None:
         _by_model[model] = ref(tokenizer)
 

@@ -1,4 +1,4 @@
-"""One call of `generate`, as its arguments and the configurations behind them have it."""
+"""One call of `generate`: its arguments, and the configurations that complete them."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ POSITIONS: Final = (
     "assistant_model",
     "streamer",
 )
-"""The names of what `generate` also takes by position."""
+"""Parameters that `generate` takes by position, too."""
 _DEFAULT_LENGTH: Final = 20
-"""New tokens where nobody says how many: in 4.x `max_length` of every configuration, in 5.x that of none."""
+"""New tokens without a limit: in 4.x `max_length` of every configuration, in 5.x `GenerationConfig._get_default_generation_params`."""
 
 
 class Generation:
-    """What a call of `generate` was given. Tensors are looked at, never changed."""
+    """The arguments of one call of `generate`. Tensors are read, never changed."""
 
     def __init__(self, arguments: Arguments) -> None:
         self.model = arguments.instance
-        self.given: dict[str, Any] = {**dict(zip(POSITIONS, arguments.args, strict=False)), **arguments.kwargs}
+        self.named: dict[str, Any] = {**dict(zip(POSITIONS, arguments.args, strict=False)), **arguments.kwargs}
 
     def setting(self, name: str) -> Any:
-        """A generation parameter, from the call itself, its configuration, the model's, or the library's own; `None` if nobody has it."""
-        if name in self.given:
-            return self.given[name]
-        configurations = [self.given.get("generation_config"), getattr(self.model, "generation_config", None)]
+        """A generation parameter: of the call, its configuration, the model's, or the library's default; `None` if it is set nowhere."""
+        if name in self.named:
+            return self.named[name]
+        configurations = [self.named.get("generation_config"), getattr(self.model, "generation_config", None)]
         for configuration in configurations:
             value = getattr(configuration, name, None)
             if value is not None:
@@ -44,12 +44,12 @@ class Generation:
         return defaults().get(name)
 
     def number(self, name: str) -> Any:
-        """A generation parameter that is a number."""
+        """A generation parameter, if it is a number."""
         value = self.setting(name)
         return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
     def token_ids(self, name: str) -> tuple[int, ...]:
-        """A generation parameter that is one token or several."""
+        """The token ids of a generation parameter that holds one or several."""
         value = self.setting(name)
         value = value.tolist() if hasattr(value, "tolist") else value
         return () if value is None else tuple(value) if isinstance(value, list | tuple) else (int(value),)
@@ -58,75 +58,75 @@ class Generation:
 
     @property
     def is_encoder_decoder(self) -> bool:
-        """Whether the prompt goes into an encoder, and so not into what is returned."""
+        """Whether the prompt goes to an encoder; then the returned ids do not repeat it."""
         return bool(getattr(self.model.config, "is_encoder_decoder", False))
 
     @property
     def prompt(self) -> Any | None:
-        """The prompt's token ids, `(batch, length)`; `None` if it has none, being embeddings, sounds or pictures, or nothing at all."""
+        """The prompt's token ids, `(batch, length)`; `None` if the prompt is empty or of embeddings, audio or images."""
         main = getattr(self.model, "main_input_name", "input_ids")
         for name in ("inputs", main, "input_ids"):
-            tensor = self.given.get(name)
+            tensor = self.named.get(name)
             if _is_ids(tensor):
                 return tensor
         return None
 
     @property
     def mask(self) -> Any | None:
-        """Which tokens of the prompt are no padding, `(batch, length)`, if the caller told."""
-        mask = self.given.get("attention_mask")
+        """The caller's attention mask, `(batch, length)`: 0 is padding. `None` without one."""
+        mask = self.named.get("attention_mask")
         return mask if getattr(mask, "ndim", None) == 2 else None
 
     def prompt_tokens(self) -> int | None:
-        """Tokens of all prompts without padding; `None` if they are not made of tokens."""
-        prompt = self.prompt if self.prompt is not None else self.given.get("inputs_embeds")
+        """Tokens of all prompts without padding; `None` if the prompts have no tokens."""
+        prompt = self.prompt if self.prompt is not None else self.named.get("inputs_embeds")
         if prompt is None:
-            return 1 if self._begins_by_itself() else None
+            return 1 if self._starts_unprompted() else None
         return int(prompt.shape[0] * prompt.shape[1] if self.mask is None else self.mask.sum())
 
-    def _begins_by_itself(self) -> bool:
-        # Without any input there is one sequence, which begins with the token that begins all.
+    def _starts_unprompted(self) -> bool:
+        # Without any input `generate` makes one sequence, from the token that begins every sequence.
         main = getattr(self.model, "main_input_name", "input_ids")
-        return not self.is_encoder_decoder and all(self.given.get(name) is None for name in ("inputs", main))
+        return not self.is_encoder_decoder and all(self.named.get(name) is None for name in ("inputs", main))
 
     def prefix(self, sequences: Any) -> int:
-        """How many tokens at the head of each of the returned `(rows, length)` are no output."""
+        """How many tokens at the head of each returned row, `(rows, length)`, are no output."""
         if self.is_encoder_decoder:
-            given = self.given.get("decoder_input_ids")
-            if given is None:
+            beginning = self.named.get("decoder_input_ids")
+            if beginning is None:
                 return 1
-            # The token that starts a decoder's output is put before what the caller gave, unless it is there.
-            return int(given.shape[1]) + int(given[0, 0].item() != sequences[0, 0].item())
+            # transformers puts the decoder's start token before the caller's ids, unless they begin with it.
+            return int(beginning.shape[1]) + int(beginning[0, 0].item() != sequences[0, 0].item())
         if self.prompt is not None:
             return int(self.prompt.shape[1])
-        return 0 if self.given.get("inputs_embeds") is not None else 1
+        return 0 if self.named.get("inputs_embeds") is not None else 1
 
-    # ── how long ───────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the length ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def asked_length(self) -> int | None:
-        """The most tokens that each sequence may come to, without its prompt; `None` if nobody set a limit."""
+    def requested_length(self) -> int | None:
+        """The caller's limit of new tokens a sequence, without the prompt; `None` without a limit."""
         new = self.number("max_new_tokens")
         if new is not None:
             return int(new)
         whole = self.number("max_length")
-        if whole is None or (whole == _DEFAULT_LENGTH and "max_length" not in self.given):
+        if whole is None or (whole == _DEFAULT_LENGTH and "max_length" not in self.named):
             return None
         prompt = None if self.is_encoder_decoder else self.prompt
         return int(whole) if prompt is None else max(int(whole) - int(prompt.shape[1]), 0)
 
     @property
     def length(self) -> int:
-        """The same, with the library's own limit where nobody set one."""
-        asked = self.asked_length()
-        return _DEFAULT_LENGTH if asked is None else asked
+        """The limit of new tokens a sequence: the caller's, or the library's default."""
+        requested = self.requested_length()
+        return _DEFAULT_LENGTH if requested is None else requested
 
     @property
     def may_stop_early(self) -> bool:
-        """Whether something else than a token may end a sequence before its time."""
-        return bool(self.setting("stop_strings")) or bool(self.given.get("stopping_criteria"))
+        """Whether a sequence may end before its limit without an end token."""
+        return bool(self.setting("stop_strings")) or bool(self.named.get("stopping_criteria"))
 
     def takes_one_token_a_step(self) -> bool:
-        """Whether each step decides on one more token: beams decide in the end, and assistants guess several at once."""
+        """Whether each step adds one token. Beams are chosen at the end, and assistants propose several tokens at once."""
         assisted = ("assistant_model", "assistant_early_exit", "prompt_lookup_num_tokens")
         return self.number("num_beams") in {None, 1} and not any(self.setting(name) for name in assisted)
 
@@ -134,8 +134,8 @@ class Generation:
 
     @property
     def tokenizer(self) -> Any | None:
-        """Something that can decode tokens: what the call was given, by itself or within its streamer, or the model's own if known."""
-        for tokenizer in (self.given.get("tokenizer"), getattr(self.given.get("streamer"), "tokenizer", None)):
+        """An object with `decode`: the argument `tokenizer`, the streamer's, or the model's if one is known."""
+        for tokenizer in (self.named.get("tokenizer"), getattr(self.named.get("streamer"), "tokenizer", None)):
             if hasattr(tokenizer, "decode"):
                 return tokenizer
         return tokenizer_of(self.model)

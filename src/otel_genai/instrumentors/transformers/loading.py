@@ -1,6 +1,6 @@
-"""Loading: models, tokenizers, what they are made of on the hub, and the way to the device. It is most of a cold start.
+"""Loading, most of a cold start: models, tokenizers, downloads from the hub, and moves to a device.
 
-What came from disk is what the process read from storage meanwhile, in all of its threads; the rest came out of the page cache.
+Bytes from disk are those that all threads of the process read from storage meanwhile; the rest came from the page cache.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 _INPUT_AND_OUTPUT: Final = Path("/proc/self/io")
 _FROM_STORAGE: Final = "read_bytes"
 
-Facts = dict[str, str | float]
+_Extra = dict[str, str | float]
 
 
 def weight_files(resolved: tuple[Iterable[str] | None, Any]) -> Mapping[str, Any]:
-    """Of a model's files as the library found them: their size."""
+    """The size of a model's files, in bytes, from the result of `_get_resolved_checkpoint_files`."""
     return {otel_genai.LOAD_FILE_BYTES: _size(map(Path, resolved[0] or ()))}
 
 
@@ -37,7 +37,7 @@ def _size(files: Iterable[Path]) -> int:
 
 
 def _read_from_storage() -> int | None:
-    # Bytes, of the whole process since its start; not every system tells.
+    # Bytes of the whole process since its start; `None` on systems other than Linux.
     try:
         lines = _INPUT_AND_OUTPUT.read_text(encoding="ascii").splitlines()
     except OSError:
@@ -48,27 +48,27 @@ def _read_from_storage() -> int | None:
 
 
 class _Load(StreamerFold):
-    """What was loaded, and how much of it came from disk."""
+    """The attributes of a loaded object, and the bytes from disk."""
 
-    def __init__(self, loaded: Callable[[Any], Facts]) -> None:
-        self._loaded = loaded
-        self._facts: Facts = {}
+    def __init__(self, read: Callable[[Any], _Extra]) -> None:
+        self._read = read
+        self._extra: _Extra = {}
         self._read_before = _read_from_storage()
 
     def add(self, chunk: Any) -> bool:  # noqa: ARG002
         return False
 
     def returned(self, result: Any) -> None:
-        self._facts |= self._loaded(result)
+        self._extra |= self._read(result)
 
     def response(self) -> Response:
-        read = _read_from_storage()
-        if self._read_before is not None and read is not None:
-            self._facts[otel_genai.LOAD_DISK_READ_BYTES] = read - self._read_before
-        return Response(extra=self._facts)
+        read_now = _read_from_storage()
+        if self._read_before is not None and read_now is not None:
+            self._extra[otel_genai.LOAD_DISK_READ_BYTES] = read_now - self._read_before
+        return Response(extra=self._extra)
 
 
-def _model(result: Any) -> Facts:
+def _model(result: Any) -> _Extra:
     model = result[0] if isinstance(result, tuple) else result
     return {
         otel_genai.LOAD_MEMORY_BYTES: int(model.get_memory_footprint()),
@@ -77,25 +77,25 @@ def _model(result: Any) -> Facts:
     }
 
 
-def _folder(result: Any) -> Facts:
+def _folder(result: Any) -> _Extra:
     return {otel_genai.LOAD_FILE_BYTES: _size(file for file in Path(result).rglob("*") if file.is_file())}
 
 
-def _tokenizer(result: Any) -> Facts:
-    decoding.loaded(result)
+def _tokenizer(result: Any) -> _Extra:
+    decoding.remember_tokenizer(result)
     return {}
 
 
-def nothing(result: Any) -> Facts:  # noqa: ARG001
-    """Of what tells nothing but its time."""
+def nothing(result: Any) -> _Extra:  # noqa: ARG001
+    """No attributes: the phase has a duration alone."""
     return {}
 
 
-def _loading(operation: str, name: Callable[[Arguments], str | None], loaded: Callable[[Any], Facts]) -> Endpoint:
+def _loading(operation: str, name: Callable[[Arguments], str | None], read: Callable[[Any], _Extra]) -> Endpoint:
     default = Request(operation=operation, provider=otel_genai.HUGGING_FACE, side=Side.INTERNAL)
 
     def tap(arguments: Arguments, content: bool, tee: StreamerTee) -> tuple[Arguments, StreamerFold]:  # noqa: ARG001
-        return arguments, _Load(loaded)
+        return arguments, _Load(read)
 
     return Endpoint(
         default=default,
@@ -109,7 +109,7 @@ def _first(name: str) -> Callable[[Arguments], Any]:
     return lambda arguments: arguments.args[0] if arguments.args else arguments.kwargs.get(name)
 
 
-_asked_for: Final = _first("pretrained_model_name_or_path")
+_name_or_path: Final = _first("pretrained_model_name_or_path")
 _repository: Final = _first("repo_id")
 
 
@@ -118,7 +118,9 @@ def _repository_name(arguments: Arguments) -> str | None:
     return short_name(_repository(arguments)) if is_model else None
 
 
-MODEL: Final = _loading(otel_genai.LOAD_MODEL, lambda arguments: short_name(_asked_for(arguments)), _model)
-TOKENIZER: Final = _loading(otel_genai.LOAD_TOKENIZER, lambda arguments: short_name(_asked_for(arguments)), _tokenizer)
+MODEL: Final = _loading(otel_genai.LOAD_MODEL, lambda arguments: short_name(_name_or_path(arguments)), _model)
+TOKENIZER: Final = _loading(
+    otel_genai.LOAD_TOKENIZER, lambda arguments: short_name(_name_or_path(arguments)), _tokenizer
+)
 DOWNLOAD: Final = _loading(otel_genai.DOWNLOAD, _repository_name, _folder)
 MOVE: Final = _loading(otel_genai.MOVE_MODEL, lambda arguments: model_name(arguments.instance), _model)

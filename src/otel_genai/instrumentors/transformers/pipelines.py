@@ -1,6 +1,6 @@
-"""`Pipeline.__call__`: what an application asks of a pipeline, whose generations are operations of their own beneath it.
+"""`Pipeline.__call__`. The generations of a pipeline are child operations.
 
-A pipeline that is given a generator or a data set returns at once and works while it is read: that work is not the call's.
+A pipeline that gets a generator or a data set returns at once and works while its result is read: that work is no part of the call.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def pipeline_request(arguments: Arguments) -> Request:
-    """The request: the model's name. How it generates is said by the generations."""
+    """The request: the model's name. The child operations have the parameters."""
     return Request(
         operation=otel_genai.PIPELINE,
         provider=otel_genai.HUGGING_FACE,
@@ -32,44 +32,46 @@ def pipeline_request(arguments: Arguments) -> Request:
 
 
 def pipeline_prompt(arguments: Arguments) -> Prompt:
-    """Conversations as their messages, texts as messages of a user; other inputs are left out."""
-    given = _given(arguments)
-    chats = _chats(given)
+    """The messages of conversations; a text is a message of a user; other inputs are left out."""
+    inputs = _inputs(arguments)
+    chats = _chats(inputs)
     if chats:
-        return Prompt(messages=tuple(_message(turn) for chat in chats for turn in chat))
-    texts = [given] if isinstance(given, str) else given if isinstance(given, list | tuple) else ()
+        return Prompt(messages=tuple(_message(message) for chat in chats for message in chat))
+    texts = [inputs] if isinstance(inputs, str) else inputs if isinstance(inputs, list | tuple) else ()
     return Prompt(messages=tuple(Message("user", (Text(text),)) for text in texts if isinstance(text, str)))
 
 
 def pipeline_inference(arguments: Arguments) -> str | None:
-    """What its generations are: the model is given the same ids for a conversation as for any other text."""
-    return gen_ai.CHAT if _chats(_given(arguments)) else None
+    """The operation of its generations: `chat` for conversations, which a model's ids do not show; `None` for others."""
+    return gen_ai.CHAT if _chats(_inputs(arguments)) else None
 
 
-def _given(arguments: Arguments) -> Any:
+def _inputs(arguments: Arguments) -> Any:
     return arguments.args[0] if arguments.args else arguments.kwargs.get("inputs")
 
 
-def _chats(given: Any) -> list[Sequence[Mapping[str, Any]]]:
-    # One conversation or several, as lists of messages or as the library's own objects around these.
-    if _is_chat(given):
-        return [_turns(given)]
-    if isinstance(given, list | tuple) and given and all(map(_is_chat, given)):
-        return [_turns(chat) for chat in given]
+def _chats(inputs: Any) -> list[Sequence[Mapping[str, Any]]]:
+    # One conversation or several: lists of messages, or the library's `Chat` objects around them.
+    if _is_chat(inputs):
+        return [_messages(inputs)]
+    if isinstance(inputs, list | tuple) and inputs and all(map(_is_chat, inputs)):
+        return [_messages(chat) for chat in inputs]
     return []
 
 
-def _is_chat(given: Any) -> bool:
-    turns = _turns(given)
-    return isinstance(turns, list | tuple) and bool(turns) and isinstance(turns[0], dict) and "role" in turns[0]
+def _is_chat(value: Any) -> bool:
+    messages = _messages(value)
+    if not isinstance(messages, list | tuple) or not messages:
+        return False
+    return isinstance(messages[0], dict) and "role" in messages[0]
 
 
-def _turns(chat: Any) -> Any:
+def _messages(chat: Any) -> Any:
     return getattr(chat, "messages", chat)
 
 
-def _message(turn: Mapping[str, Any]) -> Message:
-    return Message(str(turn["role"]), tuple(map(Text, _texts(turn.get("content")))))
+def _message(message: Mapping[str, Any]) -> Message:
+    return Message(str(message["role"]), tuple(map(Text, _texts(message.get("content")))))
 
 
 def _texts(content: Any) -> Iterator[str]:
@@ -80,7 +82,7 @@ def _texts(content: Any) -> Iterator[str]:
 
 
 class _Run(StreamerFold):
-    """What is known of a run beside its time."""
+    """The task of a pipeline."""
 
     def __init__(self, task: str | None) -> None:
         self._task = task
@@ -89,16 +91,16 @@ class _Run(StreamerFold):
         return False
 
     def returned(self, result: Any) -> None:
-        """Nothing: results are the tasks' own, and texts are the generations'."""
+        """Nothing: child operations have the output."""
 
     def response(self) -> Response:
         return Response(extra={otel_genai.PIPELINE_TASK: self._task} if self._task else None)
 
 
 def pipeline_tap(arguments: Arguments, content: bool, tee: StreamerTee) -> tuple[Arguments, StreamerFold]:  # noqa: ARG001
-    """The call as it is. What its generations say can be read from now on."""
+    """The call as it is. Its generations can be decoded from now on."""
     pipeline = arguments.instance
-    decoding.paired(pipeline.model, getattr(pipeline, "tokenizer", None))
+    decoding.remember_pair(pipeline.model, getattr(pipeline, "tokenizer", None))
     return arguments, _Run(getattr(pipeline, "task", None))
 
 

@@ -1,4 +1,4 @@
-"""The figures of a recording: for each operation and model how many, how long, how fast. Terminal, JSON, CSV and page show these."""
+"""The figures of a recording, for each operation and model. Terminal, JSON, CSV and page all show these."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from otel_genai.recording.analysis.summary import Tokens, percentile
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from otel_genai.recording.file.decode import Recorded
+    from otel_genai.recording.file.records import RecordedOperation
 
-SHARES: Final = (50, 90, 95, 99)
-"""The percentiles that are told."""
+PERCENTS: Final = (50, 90, 95, 99)
+"""The percentiles of every set of times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Percentiles:
-    """Where a set of times lies, in seconds; interpolated between the two nearest."""
+    """The percentiles of a set of times in seconds, interpolated between the two nearest."""
 
     count: int
-    """How many times there are."""
+    """The number of times."""
     p50: float
     p90: float
     p95: float
@@ -30,13 +30,13 @@ class Percentiles:
 
     @property
     def values(self) -> tuple[float, ...]:
-        """In the order of `SHARES`."""
+        """The percentiles in the order of `PERCENTS`."""
         return (self.p50, self.p90, self.p95, self.p99)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What one model did in one operation. `None` where nobody told."""
+    """The figures of one model in one operation; `None` if unknown."""
 
     operation: str
     model: str | None
@@ -45,51 +45,51 @@ class Figures:
     unfinished: int
     """Calls that were open when their process ended."""
     duration: Percentiles | None
-    """Over all calls, failed and unfinished ones included: what callers waited."""
+    """Over all calls, failed and unfinished ones included: their callers waited, too."""
     first_token: Percentiles | None
-    """From the start to the first generated output, over operations that tell it."""
+    """From the start to the first generated output, over operations that report it."""
     first_chunk: Percentiles | None
     """From the start to the first chunk of any kind, over streams."""
-    inter_token: Percentiles | None
-    """Gaps between the chunks of a stream, from the first to the last."""
+    inter_chunk: Percentiles | None
+    """Gaps between the chunks of a stream, from the first chunk to the last."""
     per_output_token: Percentiles | None
-    """(last token - first token) / (output tokens - 1), over operations that tell both."""
+    """(last token - first token) / (output tokens - 1), over operations that report both."""
     input_tokens: Tokens | None
     output_tokens: Tokens | None
     output_rate: float | None
-    """Output tokens per second of a call, over successful calls that told their tokens."""
+    """Output tokens per second of a call, over successful calls that report their tokens."""
     throughput: float | None
     """Output tokens per second of wall clock, from the start of the first call to the end of the last."""
 
 
-def figures(operations: Iterable[Recorded]) -> list[Figures]:
-    """The figures for each operation and model, those called most first."""
-    rows: dict[tuple[str, str | None], list[Recorded]] = {}
+def figures(operations: Iterable[RecordedOperation]) -> list[Figures]:
+    """The figures for each operation and model, the most called first."""
+    rows: dict[tuple[str, str | None], list[RecordedOperation]] = {}
     for operation in operations:
         rows.setdefault((operation.operation, operation.model), []).append(operation)
     found = [_row(*key, calls) for key, calls in rows.items()]
     return sorted(found, key=lambda row: -row.calls)
 
 
-def per_output_token(operation: Recorded) -> float | None:
-    """Seconds a token after the first; `None` unless the first is told, and two or more are counted."""
+def per_output_token(operation: RecordedOperation) -> float | None:
+    """Seconds per token after the first; `None` unless the first token is known and two or more are counted."""
     first = operation.first_token
-    # Sequences that are generated side by side take the time of one.
+    # Sequences that are generated side by side share their time.
     later: float = operation.usage.get("output", 0) / (len(operation.response.get("finish_reasons", ())) or 1) - 1
     if first is None or later <= 0 or not operation.chunks:
         return None
     return (_last_token(operation) - first) / later
 
 
-def _last_token(operation: Recorded) -> float:
-    # Where tokens are known by chunk, the last chunks may bring none: a finish reason, the usage.
+def _last_token(operation: RecordedOperation) -> float:
+    # The last chunks may carry no token, but a finish reason or the usage.
     for arrived, tokens in zip(reversed(operation.chunks), reversed(operation.tokens), strict=False):
         if tokens:
             return arrived
     return operation.chunks[-1]
 
 
-def _row(operation: str, model: str | None, calls: Sequence[Recorded]) -> Figures:
+def _row(operation: str, model: str | None, calls: Sequence[RecordedOperation]) -> Figures:
     succeeded = [call for call in calls if call.error is None and "output" in call.usage]
     generated = sum(call.usage["output"] for call in succeeded)
     generating = sum(call.duration for call in succeeded)
@@ -105,7 +105,7 @@ def _row(operation: str, model: str | None, calls: Sequence[Recorded]) -> Figure
         duration=_percentiles(call.duration for call in calls),
         first_token=_percentiles(_known(call.first_token for call in calls)),
         first_chunk=_percentiles(call.chunks[0] for call in calls if call.chunks),
-        inter_token=_percentiles(chain.from_iterable(gaps(call) for call in calls)),
+        inter_chunk=_percentiles(chain.from_iterable(_gaps(call) for call in calls)),
         per_output_token=_percentiles(_known(map(per_output_token, calls))),
         input_tokens=_tokens(calls, "input"),
         output_tokens=output,
@@ -114,8 +114,7 @@ def _row(operation: str, model: str | None, calls: Sequence[Recorded]) -> Figure
     )
 
 
-def gaps(operation: Recorded) -> Iterable[float]:
-    """Seconds between each chunk and the next."""
+def _gaps(operation: RecordedOperation) -> Iterable[float]:
     return (later - earlier for earlier, later in pairwise(operation.chunks))
 
 
@@ -124,16 +123,16 @@ def _known(values: Iterable[float | None]) -> Iterable[float]:
 
 
 def _percentiles(values: Iterable[float]) -> Percentiles | None:
-    ordered = sorted(values)  # once: to sort again what is in order takes no time
-    p50, p90, p95, p99 = (percentile(ordered, share / 100) for share in SHARES)
+    ordered = sorted(values)  # once: sorting a sorted list takes no time
+    p50, p90, p95, p99 = (percentile(ordered, percent / 100) for percent in PERCENTS)
     if p50 is None or p90 is None or p95 is None or p99 is None:
         return None
     return Percentiles(count=len(ordered), p50=p50, p90=p90, p95=p95, p99=p99)
 
 
-def _tokens(calls: Sequence[Recorded], side: str) -> Tokens | None:
-    told = [call.usage[side] for call in calls if side in call.usage]
-    if not told:
+def _tokens(calls: Sequence[RecordedOperation], kind: str) -> Tokens | None:
+    counts = [call.usage[kind] for call in calls if kind in call.usage]
+    if not counts:
         return None
-    # A failed call used no tokens that anyone charged for; that it tells none leaves no gap.
-    return Tokens(count=sum(told), complete=all(side in call.usage or call.error is not None for call in calls))
+    # Nobody pays for a failed call, so a missing count leaves no gap.
+    return Tokens(count=sum(counts), complete=all(kind in call.usage or call.error is not None for call in calls))

@@ -1,209 +1,125 @@
-"""Recordings read back: operations with their times in seconds. Unknown keys and lines are skipped, damaged lines counted."""
+"""Recordings are read here. Unknown keys and kinds of lines are skipped; damaged lines are counted."""
 
 from __future__ import annotations
 
-import json
-from array import array
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from otel_genai.operation import Side
+from otel_genai.recording.file import schema
 from otel_genai.recording.file.encode import SCHEMA
 from otel_genai.recording.file.locking import NotARecordingError
+from otel_genai.recording.file.records import Process, RecordedOperation, Recordings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from io import BufferedReader
-    from pathlib import Path
+    from os import PathLike
 
-_MICROSECONDS: Final = 1e6
+_logger = logging.getLogger("otel_genai")
+
 _STEP: Final = 1 << 20
 """Bytes between two reports of progress."""
 _LONGEST_HEADER: Final = 1 << 24
-"""Bytes: what is no recording need not be read whole in order to see that."""
-_DAMAGE: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
-"""What a line raises that is cut off, or was not written by us."""
+"""Bytes. A file that is no recording need not be read whole to see that."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
-    """Who recorded."""
-
-    host: str
-    pid: int
-    command: tuple[str, ...]
-    versions: Mapping[str, str]
-    path: Path
-    """Of the recording."""
+class _Limit(NamedTuple):
+    left_out: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
-    """One operation. Times are seconds from its start, `None` and empty where nobody told; its content is not kept."""
-
-    process: Process
-    trace_id: str | None
-    span_id: str | None
-    parent_span_id: str | None
-    operation: str
-    provider: str
-    model: str | None
-    """The one that answered, or else the one that was asked."""
-    side: str
-    stream: bool
-    request: Mapping[str, Any]
-    response: Mapping[str, Any]
-    usage: Mapping[str, Any]
-    """Tokens; counts by modality are mappings of their own."""
-    error: Mapping[str, str] | None
-    unfinished: bool
-    """Whether the process came to its end first."""
-    began_ns: int
-    """Wall clock at its start, nanoseconds since the epoch."""
-    duration: float
-    first_token: float | None
-    asked: Sequence[float]
-    """For every chunk, when it was asked for."""
-    chunks: Sequence[float]
-    """For every chunk, when it arrived; as long as `asked`."""
-    tokens: Sequence[int]
-    """For every chunk, how many output tokens it brought; as long as `chunks`, or empty."""
-    phases: Mapping[str, float]
-    """Of a server's own account: how long each took."""
+class _Damage(NamedTuple):
+    line: int
 
 
-@dataclass(slots=True)
-class Recordings:
-    """What was found in one or several files, in their order."""
+def read(path: str | PathLike[str]) -> Iterator[RecordedOperation]:
+    """The operations of one recording, in the order in which they ended. The file is read while you iterate.
 
-    operations: list[Recorded] = field(default_factory=list)
-    processes: list[Process] = field(default_factory=list)
-    damaged: int = 0
-    """Lines that cannot be read and are left out."""
-    limited: int = 0
-    """Processes whose recording stopped because its file had become too large."""
-    left_out: int = 0
-    """Operations that came after that, of the processes that lived to tell."""
+    Damaged lines are left out, with one warning in the log. Raises NotARecordingError for a file that is no recording, that
+    cannot be read or that has a later schema.
+    """
+    damaged = []
+    for found in _contents(Path(path), None):
+        if isinstance(found, RecordedOperation):
+            yield found
+        elif isinstance(found, _Damage):
+            damaged.append(found.line)
+    if damaged:
+        _logger.warning("%s: %d lines are damaged and left out, the first is line %d", path, len(damaged), damaged[0])
 
 
-def read(paths: Sequence[Path], progress: Callable[[int], None] | None = None) -> Recordings:
-    """Read recordings; `progress` is told every now and then how many bytes were read since it was told last.
+def read_recordings(paths: Sequence[Path], progress: Callable[[int], None] | None = None) -> Recordings:
+    """The content of recordings. `progress` gets the number of bytes read since its last call.
 
-    Raises NotARecordingError for a file that is none, cannot be read, or has a later schema.
+    Raises as `read` does.
     """
     recordings = Recordings()
     for path in paths:
-        try:
-            with path.open("rb") as file:
-                _Reader(path, recordings).read(_told(file, progress))
-        except OSError as error:
-            raise NotARecordingError(f"{path}: {error.strerror}") from error
+        for found in _contents(path, progress):
+            match found:
+                case RecordedOperation():
+                    recordings.operations.append(found)
+                case Process():
+                    recordings.processes.append(found)
+                case _Limit(None):
+                    recordings.limited += 1
+                case _Limit(int(left_out)):
+                    recordings.left_out += left_out
+                case _Damage():
+                    recordings.damaged += 1
     return recordings
 
 
-def _told(file: BufferedReader, progress: Callable[[int], None] | None) -> Iterator[bytes]:
+def _contents(
+    path: Path, progress: Callable[[int], None] | None
+) -> Iterator[RecordedOperation | Process | _Limit | _Damage]:
+    """The lines of one file. An operation belongs to the process whose header is the last one before it."""
+    try:
+        with path.open("rb") as file:
+            lines = _lines(file, progress)
+            yield (process := _first_process(next(lines), path))
+            for number, line in enumerate(lines, 2):
+                try:
+                    found = schema.operation_line(line) or schema.parsed(line)
+                    if isinstance(found, schema.OperationLine):
+                        yield schema.recorded(found, process)
+                    elif isinstance(found, schema.LimitLine):
+                        yield _Limit(found.left_out)
+                    elif found is not None:
+                        yield (process := _process(found, path))
+                except schema.DAMAGE:
+                    yield _Damage(number)
+    except OSError as error:
+        raise NotARecordingError(f"{path}: {error.strerror}") from error
+
+
+def _lines(file: BufferedReader, progress: Callable[[int], None] | None) -> Iterator[bytes]:
     first = file.readline(_LONGEST_HEADER)
-    untold = len(first)
+    unreported = len(first)
     yield first
     for line in file:
-        untold += len(line)
-        if progress is not None and untold >= _STEP:
-            progress(untold)
-            untold = 0
+        unreported += len(line)
+        if progress is not None and unreported >= _STEP:
+            progress(unreported)
+            unreported = 0
         yield line
     if progress is not None:
-        progress(untold)
+        progress(unreported)
 
 
-class _Reader:
-    """Reads one file. An operation belongs to the process whose header is the last one before it."""
+def _first_process(line: bytes, path: Path) -> Process:
+    try:
+        found = schema.parsed(line)
+        if isinstance(found, dict):
+            return _process(found, path)
+    except schema.DAMAGE:
+        pass
+    raise NotARecordingError(f"{path} is no recording: it does not begin with a header")
 
-    def __init__(self, path: Path, into: Recordings) -> None:
-        self._path = path
-        self._into = into
 
-    def read(self, written: Iterator[bytes]) -> None:
-        process = self._begin(next(written))
-        for line in written:
-            try:
-                found = json.loads(line)
-                match found["type"]:
-                    case "operation":
-                        self._into.operations.append(_operation(found, process))
-                    case "header":
-                        process = self._process(found)
-                    case "limit" if "left_out" in found:
-                        self._into.left_out += int(found["left_out"])
-                    case "limit":
-                        self._into.limited += 1
-            except _DAMAGE:
-                self._into.damaged += 1
-
-    def _begin(self, line: bytes) -> Process:
-        try:
-            found = json.loads(line)
-            if found["type"] == "header":
-                return self._process(found)
-        except _DAMAGE:
-            pass
-        raise NotARecordingError(f"{self._path} is no recording: it does not begin with a header")
-
-    def _process(self, found: Mapping[str, Any]) -> Process:
-        if found["schema"] != SCHEMA:
-            raise NotARecordingError(
-                f"{self._path} has schema {found['schema']}, and this version of otel-genai reads schema {SCHEMA}"
-            )
-        process = Process(
-            host=found["host"],
-            pid=found["pid"],
-            command=tuple(found["command"]),
-            versions=found["versions"],
-            path=self._path,
+def _process(header: dict[str, Any], path: Path) -> Process:
+    if header["schema"] != SCHEMA:
+        raise NotARecordingError(
+            f"{path} has schema {header['schema']}, and this version of otel-genai reads schema {SCHEMA}"
         )
-        self._into.processes.append(process)
-        return process
-
-
-def _operation(found: Mapping[str, Any], process: Process) -> Recorded:
-    request, response = found["request"], found.get("response", {})
-    _expect(str, request["operation"], request["provider"], request.get("model"), response.get("model"))
-    _expect(str, *(found.get(name) for name in ("trace_id", "span_id", "parent_span_id")))
-    _expect(str, *found.get("error", {}).values())
-    _expect(int, *(found.get("usage", {}).get(name) for name in ("input", "output")))
-    asked, chunks, tokens = found.get("asked_us", ()), found.get("chunks_us", ()), found.get("tokens", ())
-    if len(asked) != len(chunks) or len(tokens) not in {0, len(chunks)}:
-        raise ValueError
-    first_token = found.get("first_token_us")
-    return Recorded(
-        process=process,
-        trace_id=found.get("trace_id"),
-        span_id=found.get("span_id"),
-        parent_span_id=found.get("parent_span_id"),
-        operation=request["operation"],
-        provider=request["provider"],
-        model=response.get("model") or request.get("model"),
-        side=request.get("side", Side.CLIENT.value),
-        stream=request.get("stream", False),
-        request=request,
-        response=response,
-        usage=found.get("usage", {}),
-        error=found.get("error"),
-        unfinished=found.get("unfinished", False),
-        began_ns=found["began_ns"],
-        duration=found["duration_us"] / _MICROSECONDS,
-        first_token=None if first_token is None else first_token / _MICROSECONDS,
-        asked=_seconds(asked),
-        chunks=_seconds(chunks),
-        tokens=array("q", tokens),
-        phases={name: time / _MICROSECONDS for name, time in found.get("phases_us", {}).items()},
-    )
-
-
-def _expect(kind: type, *values: object) -> None:
-    if not all(value is None or isinstance(value, kind) for value in values):
-        raise TypeError
-
-
-def _seconds(times: Sequence[int]) -> Sequence[float]:
-    # Arrays, because a recording may hold many millions of them.
-    return array("d", [time / _MICROSECONDS for time in times])
+    return schema.header_line(header).process(path)

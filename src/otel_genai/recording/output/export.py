@@ -1,32 +1,36 @@
-"""The figures for other programs: JSON and CSV, with times in seconds and `null`, or nothing, for what is not known."""
+"""The figures for other programs: JSON and CSV, with times in seconds. An unknown value is `null`, or an empty cell."""
 
 from __future__ import annotations
 
 import csv
 import json
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from otel_genai.recording.analysis.comparison import compared
-from otel_genai.recording.analysis.statistics import SHARES
+from otel_genai.recording.analysis.statistics import PERCENTS
 from otel_genai.recording.output.formatting import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from otel_genai.recording.analysis.comparison import Pair
+    from otel_genai.recording.analysis.comparison import ComparedFigure, Pair
     from otel_genai.recording.analysis.statistics import Figures, Percentiles
     from otel_genai.recording.analysis.summary import Tokens
-    from otel_genai.recording.file.decode import Recordings
+    from otel_genai.recording.file.records import Recordings
+
+_INTER_CHUNK: Final = "inter_chunk_latency"
+_INTER_TOKEN: Final = "inter_token_latency"  # noqa: S105 - no password
+"""The former name of `inter_chunk_latency`, which programs may read."""
 
 
 def write_json(rows: Sequence[Figures], recordings: Recordings, to: TextIO) -> None:
-    """One object: what was read, and the figures, an object for each row of the table."""
-    told = {**_read(recordings), "figures": [_figures(row) for row in rows]}
-    to.write(json.dumps(told, indent=2) + "\n")
+    """One object: the files that were read, and the figures, an object for each row of the table."""
+    content = {**_source(recordings), "figures": [_figures(row) for row in rows]}
+    to.write(json.dumps(content, indent=2) + "\n")
 
 
 def write_csv(rows: Sequence[Figures], to: TextIO) -> None:
-    """A heading, and a line for each row of the table: an object of the JSON, laid flat."""
+    """A heading, and a line for each row of the table: an object of the JSON, flattened."""
     flat = [dict(_flat(_figures(row))) for row in rows]
     if not flat:
         return
@@ -36,36 +40,36 @@ def write_csv(rows: Sequence[Figures], to: TextIO) -> None:
 
 
 def write_comparison_json(pairs: Sequence[Pair], recordings: tuple[Recordings, Recordings], to: TextIO) -> None:
-    """One object: what was read twice, and for each pair of rows every figure of the first, of the second, and the ratio."""
-    told = {
-        "first": _read(recordings[0]),
-        "second": _read(recordings[1]),
+    """One object: both sets of files, and for each pair of rows every figure's `first`, `second` and `ratio`."""
+    content = {
+        "first": _source(recordings[0]),
+        "second": _source(recordings[1]),
         "figures": [
             {
                 "operation": pair.operation,
                 "model": [row.model if row else None for row in (pair.first, pair.second)],
-                "compared": {
-                    one.key: {
-                        "first": _rounded(one.first),
-                        "second": _rounded(one.second),
-                        "ratio": _rounded(one.ratio),
-                    }
-                    for one in compared(pair)
-                },
+                "compared": {key: figure for one in compared(pair) for key, figure in _compared(one)},
             }
             for pair in pairs
         ],
     }
-    to.write(json.dumps(told, indent=2) + "\n")
+    to.write(json.dumps(content, indent=2) + "\n")
 
 
-def _read(recordings: Recordings) -> dict[str, Any]:
+def _source(recordings: Recordings) -> dict[str, Any]:
     return {
         "files": list(dict.fromkeys(str(process.path) for process in recordings.processes)),
         "operations": len(recordings.operations),
         "damaged_lines": recordings.damaged,
         "left_out": recordings.left_out,
     }
+
+
+def _compared(one: ComparedFigure) -> Iterable[tuple[str, dict[str, float | None]]]:
+    figure = {"first": _rounded(one.first), "second": _rounded(one.second), "ratio": _rounded(one.ratio)}
+    yield one.key, figure
+    if one.key.startswith(_INTER_CHUNK):
+        yield one.key.replace(_INTER_CHUNK, _INTER_TOKEN), figure
 
 
 def _figures(row: Figures) -> dict[str, Any]:
@@ -78,7 +82,8 @@ def _figures(row: Figures) -> dict[str, Any]:
         "duration": _percentiles(row.duration),
         "time_to_first_token": _percentiles(row.first_token),
         "time_to_first_chunk": _percentiles(row.first_chunk),
-        "inter_token_latency": _percentiles(row.inter_token),
+        _INTER_CHUNK: _percentiles(row.inter_chunk),
+        _INTER_TOKEN: _percentiles(row.inter_chunk),
         "time_per_output_token": _percentiles(row.per_output_token),
         "input_tokens": _tokens(row.input_tokens),
         "output_tokens": _tokens(row.output_tokens),
@@ -87,8 +92,8 @@ def _figures(row: Figures) -> dict[str, Any]:
 
 
 def _percentiles(times: Percentiles | None) -> dict[str, float | None]:
-    values = times.values if times else (None,) * len(SHARES)
-    named = {f"p{share}": _rounded(value) for share, value in zip(SHARES, values, strict=True)}
+    values = times.values if times else (None,) * len(PERCENTS)
+    named = {f"p{percent}": _rounded(value) for percent, value in zip(PERCENTS, values, strict=True)}
     return {"count": times.count if times else 0, **named}
 
 
@@ -96,12 +101,12 @@ def _tokens(tokens: Tokens | None) -> dict[str, int | bool | None]:
     return {"count": tokens.count if tokens else None, "complete": tokens.complete if tokens else None}
 
 
-def _flat(told: dict[str, Any], before: str = "") -> Iterable[tuple[str, Any]]:
-    for name, value in told.items():
+def _flat(figures: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for name, value in figures.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{before}{name}_")
+            yield from _flat(value, f"{prefix}{name}_")
         else:
-            yield before + name, _cell(value)
+            yield prefix + name, _cell(value)
 
 
 def _cell(value: Any) -> Any:
@@ -115,5 +120,5 @@ def _cell(value: Any) -> Any:
 
 
 def _rounded(value: float | None) -> float | None:
-    # To the nanosecond: a recording tells microseconds, and the rest is the noise of floats.
+    # To the nanosecond: a recording has microseconds, and the rest is the noise of floats.
     return None if value is None else round(value, 9)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from otel_genai.recording.analysis.comparison import Pair
     from otel_genai.recording.analysis.statistics import Figures
-    from otel_genai.recording.file.decode import Recordings
+    from otel_genai.recording.file.records import Recordings
 
 _BROKEN: Final = {"per output token": "per output\ntoken"}
 """Headings that are wider than what stands beneath them."""

@@ -25,7 +25,7 @@ from otel_genai.recording.page.tables import figures_table, sources_table
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from otel_genai.recording.file.decode import Recordings
+    from otel_genai.recording.file.records import Recordings
 
 _ASSETS: Final = files(__package__) / "assets"
 _SCRIPTS: Final = (

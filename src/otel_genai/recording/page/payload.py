@@ -1,11 +1,11 @@
-"""A recording as the page's script reads it: what is told once as JSON, what is told for every chunk as whole numbers of one tick.
+"""A recording as the page's script reads it: operations as JSON, and the times of chunks as whole numbers of one tick.
 
 Gzip in base64, decoded by `assets/recording.js`:
 
     uint32      length of the JSON in bytes
-    JSON        UTF-8, filled up with spaces to a multiple of four bytes
+    JSON        UTF-8, padded with spaces to a multiple of four bytes
     uint32[n]   ticks from the chunk before, or from the operation's start, to each chunk of all operations, one after the other
-    uint32[n]   ticks from when the consumer asked for a chunk until it arrived
+    uint32[n]   ticks from the consumer's request for a chunk to its arrival
     uint32[m]   output tokens of each chunk, for the operations that count them
 
 All numbers are little-endian.
@@ -24,38 +24,39 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_genai.recording.analysis.statistics import per_output_token
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from otel_genai.recording.file.decode import Process, Recorded, Recordings
+    from otel_genai.recording.file.records import Process, RecordedOperation, Recordings
 
 _TICK: Final = 1e-6
-_MOST: Final = 2**32 - 1
+"""Seconds: the resolution of recordings."""
+_LARGEST: Final = 2**32 - 1
 
 
 def payload(recordings: Recordings) -> str:
     """The text of the page's data element: letters, digits, `+`, `/` and `=` alone."""
     operations = sorted(recordings.operations, key=lambda operation: operation.began_ns)
     began_ns = operations[0].began_ns if operations else 0
-    # A tick is a microsecond, or longer if somebody waited for more than an hour.
-    tick = max(_TICK, max((operation.duration for operation in operations), default=0.0) / _MOST)
+    # A tick is a microsecond, or longer if an operation took more than an hour.
+    tick = max(_TICK, max((operation.duration for operation in operations), default=0.0) / _LARGEST)
     places = {id(process): place for place, process in enumerate(recordings.processes)}
     gaps, waits, tokens = array("I"), array("I"), array("I")
     described = []
     for operation in operations:
         _add_chunks(operation, tick, gaps, waits)
-        tokens.extend(_counts(operation.tokens))
+        tokens.extend(_clamped(operation.tokens))
         described.append(_operation(operation, began_ns, places[id(operation.process)]))
-    told = {
+    content = {
         "began_ms": began_ns / 1e6,
         "tick": tick,
         "processes": [_process(process) for process in recordings.processes],
         "operations": described,
     }
-    return b64encode(gzip.compress(_packed(told, gaps, waits, tokens), compresslevel=6, mtime=0)).decode()
+    return b64encode(gzip.compress(_packed(content, gaps, waits, tokens), compresslevel=6, mtime=0)).decode()
 
 
-def _packed(told: dict[str, Any], *columns: array[int]) -> bytes:
-    text = json.dumps(told, separators=(",", ":"), default=str).encode(errors="replace")
+def _packed(content: dict[str, Any], *columns: array[int]) -> bytes:
+    text = json.dumps(content, separators=(",", ":"), default=str).encode(errors="replace")
     text += b" " * (-len(text) % 4)
     for column in columns:
         if sys.byteorder == "big":
@@ -63,27 +64,27 @@ def _packed(told: dict[str, Any], *columns: array[int]) -> bytes:
     return len(text).to_bytes(4, "little") + text + b"".join(column.tobytes() for column in columns)
 
 
-def _add_chunks(operation: Recorded, tick: float, gaps: array[int], waits: array[int]) -> None:
-    # Rounded before they are subtracted, so that the page's sums are the arrivals.
+def _add_chunks(operation: RecordedOperation, tick: float, gaps: array[int], waits: array[int]) -> None:
+    # Rounded before the subtraction, so that the page's sums of gaps are the arrivals.
     arrived = _ticks(operation.chunks, tick)
-    gaps.extend(_counts(later - earlier for earlier, later in pairwise([0, *arrived])))
+    gaps.extend(_clamped(later - earlier for earlier, later in pairwise([0, *arrived])))
     waits.extend(
-        _counts(later - earlier for earlier, later in zip(_ticks(operation.asked, tick), arrived, strict=True))
+        _clamped(later - earlier for earlier, later in zip(_ticks(operation.asked, tick), arrived, strict=True))
     )
 
 
-def _counts(numbers: Iterable[int]) -> Iterable[int]:
-    """As far as a column can hold them: whoever wrote the recording may have got its times wrong."""
-    return (min(max(number, 0), _MOST) for number in numbers)
+def _clamped(numbers: Iterable[int]) -> Iterable[int]:
+    """The numbers within the range of a column: a recording may hold times that cannot be."""
+    return (min(max(number, 0), _LARGEST) for number in numbers)
 
 
 def _ticks(times: Iterable[float], tick: float) -> list[int]:
     return [round(time / tick) for time in times]
 
 
-def _operation(operation: Recorded, began_ns: int, process: int) -> dict[str, Any]:
-    """What is known, by the names that the script uses; what is not known is left out."""
-    told = {
+def _operation(operation: RecordedOperation, began_ns: int, process: int) -> dict[str, Any]:
+    """The known fields, by the names that `assets/recording.js` declares."""
+    fields = {
         "operation": operation.operation,
         "provider": operation.provider,
         "model": operation.model,
@@ -102,17 +103,17 @@ def _operation(operation: Recorded, began_ns: int, process: int) -> dict[str, An
         "usage": dict(operation.usage) or None,
         "phases": dict(operation.phases) or None,
         "error": dict(operation.error) if operation.error else None,
-        "asked": _plain(operation.request) or None,
-        "answered": _plain(operation.response) or None,
+        "request": _texts(operation.request) or None,
+        "response": _texts(operation.response) or None,
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
-_SAID_ELSEWHERE: Final = frozenset({"operation", "provider", "model", "stream"})
+_SHOWN_ELSEWHERE: Final = frozenset({"operation", "provider", "model", "stream"})
 
 
-def _plain(fields: Any) -> dict[str, str]:
-    return {name: _text(value) for name, value in fields.items() if name not in _SAID_ELSEWHERE}
+def _texts(fields: Mapping[str, Any]) -> dict[str, str]:
+    return {name: _text(value) for name, value in fields.items() if name not in _SHOWN_ELSEWHERE}
 
 
 def _text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The page's tables that need no script: the figures, and where they come from. Every text is escaped here."""
+"""The page's tables that need no script: the figures and the sources. Every text is escaped here."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from otel_genai.recording.analysis.statistics import Figures
-    from otel_genai.recording.file.decode import Recordings
+    from otel_genai.recording.file.records import Recordings
 
 
 def figures_table(rows: Sequence[Figures]) -> str:
-    """The table of figures: a body for each row, and a line of it for each percentile."""
+    """The table of figures: a body for each row, and in it a line for each percentile."""
     heading = "".join(
         f'<th scope="col" title="{_text(column.meaning)}">{_text(column.heading)}</th>' for column in COLUMNS
     )
@@ -26,7 +26,7 @@ def figures_table(rows: Sequence[Figures]) -> str:
 
 def _body(line: Line) -> str:
     name = "".join(f"<div>{_text(part)}</div>" for part in line.name)
-    written = []
+    rows = []
     for place, percentile in enumerate(PERCENTILES):
         cells = [f'<th scope="row">{percentile}</th>']
         cells += [f"<td>{_text(times[place])}</td>" for times in line.times]
@@ -34,8 +34,8 @@ def _body(line: Line) -> str:
         if place == 0:
             failed = ' class="failed"' if line.failed else ""
             cells.insert(0, f'<th scope="rowgroup" rowspan="{len(PERCENTILES)}"{failed}>{name}</th>')
-        written.append(f"<tr>{''.join(cells)}</tr>")
-    return f"<tbody>{''.join(written)}</tbody>"
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    return f"<tbody>{''.join(rows)}</tbody>"
 
 
 def sources_table(recordings: Recordings) -> str:
@@ -59,8 +59,8 @@ def sources_table(recordings: Recordings) -> str:
     return f"<thead>{heading}</thead><tbody>{body}</tbody>"
 
 
-def _row(kind: str, texts: Iterable[str]) -> str:
-    return "<tr>" + "".join(f"<{kind}>{_text(text)}</{kind}>" for text in texts) + "</tr>"
+def _row(tag: str, texts: Iterable[str]) -> str:
+    return "<tr>" + "".join(f"<{tag}>{_text(text)}</{tag}>" for text in texts) + "</tr>"
 
 
 def _text(text: str) -> str:

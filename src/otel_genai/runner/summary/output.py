@@ -45,7 +45,7 @@ class RunOutput:
             shutil.rmtree(self._scratch)
 
     def _write_page(self, file: Path) -> None:
-        from otel_genai.recording.file.decode import read
+        from otel_genai.recording.file.decode import read_recordings
         from otel_genai.recording.file.locking import files_of
         from otel_genai.recording.page.html import write_page
 
@@ -54,7 +54,7 @@ class RunOutput:
         # The options create the file: without a line, it is no recording yet.
         found = [path for path in files_of(recording) if path.stat().st_size]
         if found:
-            write_page(read(found), file)
+            write_page(read_recordings(found), file)
             print(f"otel-genai: the report is in {file}", file=sys.stderr)
         else:
             print(f"otel-genai: {file} is not written: no GenAI library was imported", file=sys.stderr)

@@ -30,7 +30,7 @@ from otel_genai.simulator.engine.text import tokens
 from otel_genai.simulator.faults.faults import ENGINE_FAULTS, FaultError, Faults
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -52,6 +52,8 @@ class ServerConfig:
     startup: Startup
     context_length: int | None = None
     """Tokens of the longest sequence: a prompt must be shorter. `None`: any length, and no engine with a profile."""
+    middleware: Callable[[ASGIApp], ASGIApp] | None = None
+    """Wraps the routes, inside of Starlette's error handling."""
 
 
 def application(config: ServerConfig) -> ASGIApp:
@@ -77,6 +79,8 @@ def routes(config: ServerConfig) -> Starlette:
         exception_handlers=dict.fromkeys((ApiError, HTTPException, Exception), _error_response),
     )
     app.router.redirect_slashes = False
+    if config.middleware is not None:
+        app.add_middleware(config.middleware)
     return app
 
 

@@ -56,7 +56,7 @@ def model_of(fields: Mapping[str, Any]) -> str:
 
 
 def fields_of(body: bytes, *, null: bool = False) -> dict[str, Any]:
-    """The fields of a JSON object, with `null` those that are null, too; raises `ApiError` for any other body."""
+    """The fields of a JSON object; fields that are null only if `null`. Raises `ApiError` for any other body."""
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError) as error:

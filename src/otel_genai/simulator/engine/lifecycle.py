@@ -1,20 +1,24 @@
 """The life of requests in an engine: submitted, worked on in steps, finished or cancelled.
 
-An engine reports each event to its `Lifecycle`, which counts it in the statistics. Times are in seconds on the engine's clock.
+An engine reports each event to its `Lifecycle`, which counts it in the statistics and passes it on to an observer. Times are in seconds
+on the engine's clock.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from otel_genai.simulator.engine.inference import Finish, Token
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from otel_genai.simulator.engine.inference import Event, Inference
     from otel_genai.simulator.engine.statistics import Statistics
+
+ABORT: Final = "abort"
+"""The finish reason of a cancelled sequence, as in vLLM (vllm 0.32 v1/engine/__init__.py)."""
 
 
 @dataclass(slots=True, eq=False)
@@ -66,12 +70,28 @@ class EngineLoad(NamedTuple):
     """Tokens."""
 
 
-class Lifecycle:
-    """The events of one engine, which serves `model`."""
+class Observer(Protocol):
+    """Receives the events of one engine, each after it is counted. No method raises."""
 
-    def __init__(self, statistics: Statistics, *, model: str) -> None:
+    def submitted(self, request: SubmittedRequest, sequences: Sequence[SequenceTimes]) -> None:
+        """The engine accepts a request, in the task of that request. `sequences` are in the order of its choices."""
+
+    def step(self, outputs: Sequence[StepOutput]) -> None:
+        """A step is done. A sequence with a `Finish` among its events is over."""
+
+    def cancelled(self, sequences: Sequence[SequenceTimes]) -> None:
+        """The caller of one request no longer wants these sequences, which are over."""
+
+    def stats(self, load: EngineLoad) -> None:
+        """The engine reports its load."""
+
+
+class Lifecycle:
+    """The events of one engine."""
+
+    def __init__(self, statistics: Statistics, observer: Observer | None = None) -> None:
         self.statistics = statistics
-        self.model = model
+        self._observer = observer
 
     def submitted(self, inference: Inference, at: float, prompt_tokens: Sequence[int]) -> list[SequenceTimes]:
         """The engine accepts a request, in the task of that request. Returns its sequences, one a choice.
@@ -80,14 +100,11 @@ class Lifecycle:
         """
         request = SubmittedRequest(inference, at)
         sequences = [SequenceTimes(request, count) for count in prompt_tokens for _ in range(inference.sampling.n)]
-        for sequence in sequences:
-            self.started(sequence)
+        if self._observer is not None:
+            self._observer.submitted(request, sequences)
         return sequences
 
-    def started(self, sequence: SequenceTimes) -> None:
-        """A sequence of the request that is being submitted is to be worked on."""
-
-    def step(self, outputs: Iterable[StepOutput]) -> None:
+    def step(self, outputs: Sequence[StepOutput]) -> None:
         """A step is done. A sequence's first output follows its prefill, or its failure to fit the cache."""
         statistics = self.statistics
         for sequence, events, at in outputs:
@@ -104,15 +121,18 @@ class Lifecycle:
                     sequence.generated += 1
                     statistics.generation_tokens += 1
                 elif isinstance(event, Finish):
-                    self.finished(sequence, event.reason, at)
+                    self._finish(sequence, event.reason, at)
+        if self._observer is not None:
+            self._observer.step(outputs)
 
-    def cancelled(self, sequences: Iterable[SequenceTimes], at: float) -> None:
-        """The caller no longer wants these sequences of a request."""
+    def cancelled(self, sequences: Sequence[SequenceTimes], at: float) -> None:
+        """The caller of one request no longer wants these sequences."""
         for sequence in sequences:
-            self.finished(sequence, "abort", at)
+            self._finish(sequence, ABORT, at)
+        if self._observer is not None:
+            self._observer.cancelled(sequences)
 
-    def finished(self, sequence: SequenceTimes, reason: str, at: float) -> None:
-        """A sequence is over."""
+    def _finish(self, sequence: SequenceTimes, reason: str, at: float) -> None:
         statistics = self.statistics
         sequence.is_finished = True
         statistics.finished[reason] += 1
@@ -140,3 +160,5 @@ class Lifecycle:
         statistics.prefix_cache_hits += load.prefix_cache_hits
         if load.batch_tokens is not None:
             statistics.iteration_tokens.add(load.batch_tokens)
+        if self._observer is not None:
+            self._observer.stats(load)

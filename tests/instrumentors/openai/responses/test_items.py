@@ -304,7 +304,7 @@ def test_nothing_that_a_server_or_a_caller_sends_breaks_the_reading(seed: int) -
     instance = client("http://127.0.0.1:1").responses
     for _ in range(50):
         odd = mangled(response(THOUGHT, HELLO, CALL), chance)
-        for read in (responses.created, responses.fetched, responses.compacted):
+        for read in (responses.created_response, responses.fetched_response, responses.compacted_response):
             read(odd, content=True)
         for endpoint in (responses.CREATE, responses.FETCH):
             fold = endpoint.fold(Request(operation=endpoint.default.operation, provider="x"), True)

@@ -60,8 +60,8 @@ function aboutOperation(recording, operation) {
     ["trace", operation.trace],
     ["span", operation.span],
     ["parent", operation.parent],
-    ...Object.entries(operation.asked ?? {}).map(([name, text]) => [name, text]),
-    ...Object.entries(operation.answered ?? {}).map(([name, text]) => [name, text]),
+    ...Object.entries(operation.request ?? {}).map(([name, text]) => [name, text]),
+    ...Object.entries(operation.response ?? {}).map(([name, text]) => [name, text]),
   ];
   return told.filter(([, text]) => text && text !== "–").map(([name, text]) => [name.replaceAll("_", " "), short(String(text), 160)]);
 }

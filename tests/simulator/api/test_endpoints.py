@@ -1,4 +1,4 @@
-"""The simulator's other endpoints: completions, responses and embeddings, through the real client and as bare JSON."""
+"""Completions, responses and embeddings: through the real openai library, and as JSON over loopback."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def test_a_completion_continues_every_prompt_n_times(client: openai.OpenAI) -> N
     assert (completion.usage.prompt_tokens, completion.usage.completion_tokens) == (2, 12)
 
 
-def test_a_completion_has_sixteen_tokens_unless_asked_for_more(client: openai.OpenAI) -> None:
+def test_a_completion_has_sixteen_tokens_by_default(client: openai.OpenAI) -> None:
     completion = client.completions.create(model="sim-small", prompt="a")
     assert completion.usage is not None
     assert completion.usage.completion_tokens == 16
 
 
-def test_a_streamed_completion_ends_with_the_usage_that_was_asked_for(client: openai.OpenAI) -> None:
+def test_a_streamed_completion_ends_with_its_usage_if_requested(client: openai.OpenAI) -> None:
     stream = client.completions.create(
         model="sim-small", prompt="a", max_tokens=2, stream=True, stream_options={"include_usage": True}
     )
@@ -67,7 +67,7 @@ def test_a_streamed_completion_ends_with_the_usage_that_was_asked_for(client: op
     assert chunks[-1].usage.total_tokens == 3
 
 
-def test_token_ids_are_as_good_as_text(model_server: str) -> None:
+def test_a_prompt_may_be_given_as_token_ids(model_server: str) -> None:
     _, by_ids = posted(model_server, "/v1/completions", model="sim-small", prompt=[1, 2, 3])
     _, by_text = posted(model_server, "/v1/completions", model="sim-small", prompt="1 2 3")
     assert by_ids["choices"] == by_text["choices"]
@@ -77,7 +77,7 @@ def test_token_ids_are_as_good_as_text(model_server: str) -> None:
 # ── responses ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_response_is_the_answer_that_a_chat_gets(client: openai.OpenAI) -> None:
+def test_a_response_has_the_same_text_as_a_chat_completion(client: openai.OpenAI) -> None:
     response = client.responses.create(model="sim-small", input="Say hello", instructions="Be brief")
     chat = client.chat.completions.create(
         model="sim-small", messages=[{"role": "system", "content": "Be brief"}, *HELLO]
@@ -97,7 +97,7 @@ def test_a_response_that_reaches_its_limit_is_incomplete(client: openai.OpenAI) 
     assert response.incomplete_details.reason == "max_output_tokens"
 
 
-def test_a_streamed_response_tells_its_story_in_openais_order(client: openai.OpenAI) -> None:
+def test_a_streamed_responses_events_are_in_openais_order(client: openai.OpenAI) -> None:
     with client.responses.stream(model="sim-small", input="Say hello") as stream:
         events = list(stream)
         final = stream.get_final_response()
@@ -121,7 +121,7 @@ def test_a_streamed_response_tells_its_story_in_openais_order(client: openai.Ope
     assert final.output_text == client.responses.create(model="sim-small", input="Say hello").output_text
 
 
-def test_the_bare_stream_names_its_events_and_ends_without_done(model_server: str) -> None:
+def test_the_stream_of_a_response_names_its_events_and_ends_without_done(model_server: str) -> None:
     request = {"model": "sim-small", "input": "Say hello", "max_output_tokens": 1, "stream": True}
     status, headers, body = send(model_server, "POST", "/v1/responses", json.dumps(request))
     assert (status, headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
@@ -195,7 +195,7 @@ def test_an_embedding_is_of_length_one_and_the_same_for_the_same_text(client: op
     assert (answer.usage.prompt_tokens, answer.usage.total_tokens) == (5, 5)
 
 
-def test_embeddings_come_in_the_format_and_of_the_size_that_is_asked_for(model_server: str) -> None:
+def test_embeddings_have_the_requested_format_and_dimensions(model_server: str) -> None:
     _, floats = posted(model_server, "/v1/embeddings", model="sim-small", input="a b", dimensions=4)
     _, packed = posted(
         model_server, "/v1/embeddings", model="sim-small", input="a b", dimensions=4, encoding_format="base64"
@@ -222,7 +222,7 @@ def test_embeddings_that_openai_refuses_are_refused(
     assert (status, body["error"]["param"], body["error"]["code"]) == (400, param, code)
 
 
-# ── all of them ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── all endpoints ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_embeddings_that_openai_refuses_are_refused(
         ("/v1/embeddings", {"input": "a"}),
     ],
 )
-def test_no_endpoint_serves_what_is_not_there_or_what_is_to_fail(path: str, fields: dict[str, Any]) -> None:
+def test_every_endpoint_checks_the_model_and_the_error_rate(path: str, fields: dict[str, Any]) -> None:
     with serve(error_rate=1, seed=1) as url:
         assert posted(url, path, model="gpt-none", **fields)[0] == 404
         assert posted(url, path, model="sim-small", **fields)[0] == 500

@@ -1,4 +1,4 @@
-"""Profiles: how long a step takes, which files are one, and those that ship."""
+"""Profiles: the duration of a step, valid and invalid files, and the shipped profiles."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from otel_genai.simulator.engine.profile import Profile, ProfileError
 
-SHIPPED = sorted((Path(__file__).parents[2] / "deploy" / "profiles").glob("*.toml"))
+SHIPPED = sorted((Path(__file__).parents[3] / "deploy" / "profiles").glob("*.toml"))
 FIELDS: dict[str, Any] = {
     "name": "a model",
     "prefill_tokens_per_second": 1000,
@@ -33,14 +33,14 @@ def profile(tmp_path: Path, fields: Any, name: str = "profile.json") -> Profile:
         (0, 6, 15),  # halfway from 1 to 11
         (0, 11, 20),
         (0, 16, 30),
-        (0, 31, 60),  # beyond the table, as before
-        (5, 0, 10),  # the weights are read all the same
+        (0, 31, 60),  # beyond the last point
+        (5, 0, 10),  # without decoding, the weights are still read
         (50, 0, 50),
-        (50, 1, 50),  # while the prompt is read
-        (50, 11, 60),  # and what the batch adds
+        (50, 1, 50),  # the prompt takes longer than the weights
+        (50, 11, 60),  # with the batch's addition
     ],
 )
-def test_a_step_takes_what_its_prompts_and_its_batch_take(
+def test_a_steps_duration_is_that_of_its_prompts_and_its_batch(
     tmp_path: Path, prompt_tokens: int, decoding: int, milliseconds: float
 ) -> None:
     read = profile(tmp_path, FIELDS)
@@ -54,7 +54,7 @@ def test_one_point_is_the_time_of_every_batch(tmp_path: Path) -> None:
     assert [read.step_seconds(0, batch) for batch in (1, 4, 99)] == [0.01, 0.01, 0.01]
 
 
-def test_what_is_left_out_has_a_default_that_suits_an_engine(tmp_path: Path) -> None:
+def test_optional_fields_have_usable_defaults(tmp_path: Path) -> None:
     read = profile(tmp_path, FIELDS)
     assert (read.block_tokens, read.max_sequences, read.step_tokens) == (16, 256, 2048)
     assert (read.step_overhead_ms, read.startup_seconds, read.context_length()) == (0, 0, 1600)
@@ -77,7 +77,7 @@ def test_what_is_left_out_has_a_default_that_suits_an_engine(tmp_path: Path) -> 
         ({"decode_step_ms": [[2, 5], [1, 6]]}, "'decode_step_ms' does not ascend by sequences"),
     ],
 )
-def test_what_is_no_profile_is_refused_with_the_field_and_the_reason(
+def test_an_invalid_profile_is_refused_with_the_field_and_the_reason(
     tmp_path: Path, change: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(ProfileError) as caught:
@@ -101,20 +101,20 @@ def test_a_file_of_neither_format_is_refused(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_the_profiles_that_ship_can_be_read(path: Path) -> None:
+def test_the_shipped_profiles_can_be_read(path: Path) -> None:
     read = Profile.read(path)
     assert read.name
     assert read.context_length() > read.step_tokens
 
 
-def test_there_are_profiles_that_ship() -> None:
+def test_profiles_are_shipped() -> None:
     assert len(SHIPPED) >= 2
 
 
-def test_the_shipped_profiles_are_as_fast_as_they_say() -> None:
+def test_the_shipped_profiles_have_the_speed_that_their_comments_name() -> None:
     fast = Profile.read(next(path for path in SHIPPED if "h100" in path.stem))
     slow = Profile.read(next(path for path in SHIPPED if "l4" in path.stem))
-    # Tokens a second that one user sees, and that all of a full batch see together.
+    # Tokens a second of one user, and of a full batch together.
     assert round(1 / fast.step_seconds(0, 1)) == 137
     assert round(256 / fast.step_seconds(0, 256)) == 13474
     assert round(1 / slow.step_seconds(0, 1)) == 17

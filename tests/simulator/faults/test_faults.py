@@ -1,4 +1,4 @@
-"""Faults: how they are parse, switched over HTTP and by command; and a model that is still loading."""
+"""Faults: their notation, their switches over HTTP and by command; and a model that is still loading."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def switched(url: str, method: str, body: str | None = None) -> tuple[int, Any]:
     return status, json.loads(answer)
 
 
-# ── words ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── notation ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
-    ("words", "state"),
+    ("arguments", "changes"),
     [
         ([], {}),
         (["slow-decode=4"], {"slow_decode": 4}),
@@ -47,8 +47,8 @@ def switched(url: str, method: str, body: str | None = None) -> tuple[int, Any]:
         (["off", "stall=2s"], OFF | {"stall": 2.0}),
     ],
 )
-def test_words_say_what_is_to_change(words: list[str], state: dict[str, float | None]) -> None:
-    assert parse(words) == state
+def test_arguments_are_parsed_into_changes(arguments: list[str], changes: dict[str, float | None]) -> None:
+    assert parse(arguments) == changes
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_words_say_what_is_to_change(words: list[str], state: dict[str, float | 
         ("stall=2", "'stall' cannot be '2': it is a duration such as 2s"),
     ],
 )
-def test_a_word_that_says_nothing_is_refused_with_the_reason(word: str, reason: str) -> None:
+def test_an_invalid_argument_is_refused_with_the_reason(word: str, reason: str) -> None:
     with pytest.raises(FaultError) as caught:
         parse([word])
     assert str(caught.value).startswith(reason)
@@ -79,7 +79,7 @@ def test_a_refused_change_changes_nothing() -> None:
 # ── over HTTP ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_faults_are_switched_on_and_off_while_it_runs() -> None:
+def test_faults_are_switched_on_and_off_at_run_time() -> None:
     with serve(profile=PROFILE, faults={"stall": 2.0}) as url:
         assert switched(url, "GET") == (200, OFF | {"stall": 2.0})
         assert switched(url, "POST", '{"slow_decode": 4}') == (200, OFF | {"slow_decode": 4, "stall": 2.0})
@@ -87,7 +87,7 @@ def test_faults_are_switched_on_and_off_while_it_runs() -> None:
         assert switched(url, "DELETE") == (200, OFF)
 
 
-def test_an_error_rate_holds_from_the_next_request_on() -> None:
+def test_an_error_rate_applies_from_the_next_request_on() -> None:
     with serve() as url:
         assert post(url, model="sim-small", messages=HELLO)[0] == 200
         switched(url, "POST", '{"error_rate": 1}')
@@ -97,7 +97,7 @@ def test_an_error_rate_holds_from_the_next_request_on() -> None:
         assert switched(url, "GET") == (200, OFF)
 
 
-def test_what_needs_an_engine_is_refused_where_there_is_none() -> None:
+def test_a_fault_of_an_engine_is_refused_without_a_profile() -> None:
     with serve() as url:
         status, body = switched(url, "POST", '{"kv_tokens": 10}')
         assert status == 400
@@ -107,13 +107,13 @@ def test_what_needs_an_engine_is_refused_where_there_is_none() -> None:
         assert switched(url, "POST", '{"kv_tokens": null}') == (200, OFF)
 
 
-def test_a_change_that_makes_no_sense_is_a_bad_request() -> None:
+def test_an_invalid_change_is_a_bad_request() -> None:
     with serve(profile=PROFILE) as url:
         status, body = switched(url, "POST", '{"stall": "long"}')
         assert (status, body["error"]["type"]) == (400, "invalid_request_error")
 
 
-def test_a_prompt_that_leaves_no_room_for_an_answer_is_refused() -> None:
+def test_a_prompt_as_long_as_the_context_is_refused() -> None:
     with serve(profile=PROFILE) as url:
         long: Any = [{"role": "user", "content": "word " * 200}]
         status, body = post(url, model="sim-small", messages=long)
@@ -126,11 +126,11 @@ def test_a_prompt_that_leaves_no_room_for_an_answer_is_refused() -> None:
 
 def test_one_command_switches_several_simulators(capsys: pytest.CaptureFixture[str]) -> None:
     with serve(profile=PROFILE) as one, serve(profile=PROFILE) as other:
-        places = ["--at", one, "--at", other.removesuffix("/v1")]
-        assert cli.main(["fault", *places, "kv-tokens=2000", "stall=500ms"]) == 0
+        addresses = ["--at", one, "--at", other.removesuffix("/v1")]
+        assert cli.main(["fault", *addresses, "kv-tokens=2000", "stall=500ms"]) == 0
         assert switched(other, "GET") == (200, OFF | {"kv_tokens": 2000, "stall": 0.5})
         assert cli.main(["fault", "--at", one]) == 0
-        assert cli.main(["fault", "off", *places]) == 0
+        assert cli.main(["fault", "off", *addresses]) == 0
         assert switched(one, "GET") == (200, OFF)
     output = capsys.readouterr().out.replace(one, "ONE").replace(other.removesuffix("/v1"), "OTHER")
     assert output.splitlines() == [
@@ -142,7 +142,7 @@ def test_one_command_switches_several_simulators(capsys: pytest.CaptureFixture[s
     ]
 
 
-def test_a_simulator_that_refuses_or_is_not_there_is_one_line_and_status_1(
+def test_a_simulator_that_refuses_or_does_not_answer_is_one_line_and_status_1(
     capsys: pytest.CaptureFixture[str], model_server: str
 ) -> None:
     assert cli.main(["fault", "--at", model_server, "kv-tokens=10"]) == 1
@@ -158,14 +158,14 @@ def test_a_simulator_that_refuses_or_is_not_there_is_one_line_and_status_1(
     ]
 
 
-def test_a_wrong_word_is_one_line_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_argument_is_one_line_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(["fault", "fire=1"])
     assert caught.value.code == 2
     assert capsys.readouterr().err.startswith("otel-genai fault: argument NAME=VALUE: no such fault: 'fire'")
 
 
-# ── a simulator begins with what it is told ─────────────────────────────────────────────────────────────────────────
+# ── start-up ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_profile_that_cannot_be_read_is_one_clear_line(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_profile_that_cannot_be_read_is_one_clear_line(tmp_path: Path) -> None
         assert (status, errors.splitlines()[-1]) == (2, f"otel-genai simulate: error: argument --profile: {reason}")
 
 
-def test_a_command_is_started_once_the_model_is_loaded(tmp_path: Path) -> None:
+def test_a_command_starts_when_the_model_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text(
         json.dumps(
             {
@@ -205,9 +205,9 @@ print(urllib.request.urlopen(url + "/health").status, urllib.request.urlopen(url
     )
 
 
-def test_a_signal_ends_it_while_it_is_loading(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_signal_ends_the_simulator_while_it_is_loading(capsys: pytest.CaptureFixture[str]) -> None:
     async def terminated(waiting: Awaitable[int | None]) -> int | None:
-        # Comes as soon as we wait: by then, signals are heard.
+        # The signal comes as soon as the event loop waits: its handlers are set by then.
         asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
         return await waiting
 
@@ -216,7 +216,7 @@ def test_a_signal_ends_it_while_it_is_loading(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err == ""
 
 
-def test_nothing_but_metrics_and_faults_is_served_while_the_model_is_loading() -> None:
+def test_only_metrics_and_faults_are_served_while_the_model_is_loading() -> None:
     with serve(startup=3600) as url:
         assert send(url, "GET", "/health")[0] == 503
         assert send(url, "GET", "/v1/models")[0] == 503
@@ -226,7 +226,7 @@ def test_nothing_but_metrics_and_faults_is_served_while_the_model_is_loading() -
         assert send(url, "GET", "/faults")[0] == 200
 
 
-def test_a_startup_ends_when_its_time_is_over() -> None:
+def test_a_startup_ends_after_its_time() -> None:
     now = 100.0
     startup = Startup(5, clock=lambda: now)
     assert startup.remaining() == 5

@@ -1,4 +1,4 @@
-"""The simulator as its clients see it: the real openai library, sync and async, and the bare bytes over loopback."""
+"""Chat completions and models: through the real openai library, sync and async, and as bytes over loopback."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_health_is_ok(model_server: str) -> None:
     assert (status, headers["content-type"], body) == (200, "application/json", '{"status":"ok"}')
 
 
-def test_the_configured_models_are_listed_and_found() -> None:
+def test_the_configured_models_are_listed_and_retrieved() -> None:
     with (
         serve(models=("sim-small", "lab/sim-large")) as url,
         openai.OpenAI(base_url=url, api_key="unused", max_retries=0) as client,
@@ -62,7 +62,7 @@ def test_the_configured_models_are_listed_and_found() -> None:
 # ── one completion ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_completion_has_everything_that_openai_sends(client: openai.OpenAI) -> None:
+def test_a_completion_has_all_fields_of_openais(client: openai.OpenAI) -> None:
     completion = client.chat.completions.create(model="sim-small", messages=HELLO, temperature=0.7, top_p=1)
     body = completion.to_dict(exclude_unset=True)
     assert re.fullmatch(r"chatcmpl-[0-9a-f]{32}", str(body.pop("id")))
@@ -191,7 +191,7 @@ def test_a_stream_is_byte_for_byte_what_openai_sends(model_server: str) -> None:
     )
 
 
-def test_usage_is_streamed_only_to_those_who_ask(client: openai.OpenAI) -> None:
+def test_usage_is_streamed_only_if_requested(client: openai.OpenAI) -> None:
     stream = client.chat.completions.create(model="sim-small", messages=HELLO, max_tokens=2, stream=True)
     chunks = [chunk.to_dict(exclude_unset=True) for chunk in stream]
     assert len(chunks) == 4
@@ -226,7 +226,7 @@ async def test_dozens_of_streams_run_at_once(model_server: str) -> None:
 # ── tools ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_user_who_offers_tools_gets_a_call_that_fits(client: openai.OpenAI) -> None:
+def test_a_user_message_with_tools_gets_a_call_that_fits_the_schema(client: openai.OpenAI) -> None:
     completion = client.chat.completions.create(model="sim-small", messages=WEATHER, tools=[GET_WEATHER])
     choice = completion.choices[0]
     assert choice.finish_reason == "tool_calls"
@@ -290,7 +290,7 @@ def test_a_call_of_a_function_without_parameters_has_no_arguments(client: openai
     assert [call.function.arguments for call in calls if call.type == "function"] == ["{}"]
 
 
-def test_tools_that_may_not_be_called_are_not(client: openai.OpenAI) -> None:
+def test_tool_choice_none_prevents_calls(client: openai.OpenAI) -> None:
     completion = client.chat.completions.create(
         model="sim-small", messages=WEATHER, tools=[GET_WEATHER], tool_choice="none"
     )

@@ -1,4 +1,4 @@
-"""The engine of fixed pace alone: what it generates and when, without a server and on a clock of the test's own."""
+"""The fixed-rate engine alone: its tokens and their times, without a server and on the test's own clock."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ async def test_late_steps_do_not_delay_the_steps_after_them() -> None:
         slept.append(round(seconds, 3))
         now += seconds + 0.25
 
-    journal = Lifecycle(Statistics(), model="sim-small")
-    engine = FixedRateEngine(journal, ttft=2.0, itl=1.0, clock=lambda: now, sleep=sleep_too_long)
+    lifecycle = Lifecycle(Statistics())
+    engine = FixedRateEngine(lifecycle, ttft=2.0, itl=1.0, clock=lambda: now, sleep=sleep_too_long)
     inference = Inference(prompts=("hi",), sampling=Sampling(max_tokens=4))
-    came = [(now, event) async for event in engine.generate(inference)]
+    events = [(now, event) async for event in engine.generate(inference)]
     assert slept == [2.0, 0.75, 0.75, 0.75]
-    assert came == [
+    assert events == [
         (102.25, Prefill(prompt_tokens=1)),
         (102.25, Token(0, "A")),
         (103.25, Token(0, " patient")),
@@ -36,15 +36,15 @@ async def test_late_steps_do_not_delay_the_steps_after_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "cut"),
+    ("text", "expected"),
     [
         ("", []),
         ("Say hello", ["Say", " hello"]),
         ("  It's 3.5!\n", ["  It", "'", "s", " 3", ".", "5", "!", "\n"]),
     ],
 )
-def test_tokens_are_words_and_marks_with_the_space_before_them(text: str, cut: list[str]) -> None:
-    assert tokens(text) == cut
+def test_tokens_are_words_and_punctuation_with_the_space_before_them(text: str, expected: list[str]) -> None:
+    assert tokens(text) == expected
     assert "".join(tokens(text)) == text
 
 

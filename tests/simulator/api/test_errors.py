@@ -1,4 +1,4 @@
-"""What the simulator refuses, in OpenAI's shape; what fails on purpose; and what happens when one side leaves."""
+"""Errors in OpenAI's format, errors on purpose, and disconnections of either side."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_a_body_that_is_no_json_object_is_a_bad_request(model_server: str, body:
         ("/v1/chat/completions", 405, "Not allowed: GET /v1/chat/completions.", "method_not_supported"),
     ],
 )
-def test_errors_of_http_have_openais_shape_too(
+def test_http_errors_have_openais_format_too(
     model_server: str, path: str, status: int, message: str, code: str | None
 ) -> None:
     answered, headers, body = send(model_server, "GET", path)
@@ -157,26 +157,26 @@ def test_an_error_rate_of_one_fails_every_request() -> None:
     assert (limited.value.status_code, limited.value.code) == (429, "rate_limit_exceeded")
 
 
-def test_the_seed_repeats_which_requests_fail() -> None:
-    def met(seed: int) -> list[int]:
+def test_the_seed_determines_which_requests_fail() -> None:
+    def statuses(seed: int) -> list[int]:
         faults = Faults({"error_rate": 0.5}, seed=seed)
         return [fault.status if fault else 200 for fault in (faults.next_error() for _ in range(8))]
 
-    assert met(1) == met(1)
-    assert set(met(1)) == {200, 429, 500}
+    assert statuses(1) == statuses(1)
+    assert set(statuses(1)) == {200, 429, 500}
 
 
-def test_lone_surrogates_come_through(model_server: str) -> None:
+def test_lone_surrogates_are_returned_unchanged(model_server: str) -> None:
     status, body = post(model_server, model="sim-small", messages=[{"role": "user", "content": "\ud800"}], max_tokens=1)
     assert (status, body["usage"]["completion_tokens"]) == (200, 1)
     assert post(model_server, model="\ud800", messages=HELLO)[0] == 404
 
 
-# ── leaving ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── disconnections ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def exchange(generate: Generate, leaves: asyncio.Event, *, stream: bool = False) -> list[Any]:
-    """What the application sends to a client that asks once and leaves when told to."""
+    """The messages that the application sends to a client that disconnects when `leaves` is set."""
     app = application(
         ServerConfig(
             models=["sim-small"], generate=generate, statistics=Statistics(), faults=Faults(), startup=Startup()
@@ -212,7 +212,7 @@ async def exchange(generate: Generate, leaves: asyncio.Event, *, stream: bool = 
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_client_that_leaves_stops_the_generation(stream: bool) -> None:
+async def test_a_client_that_disconnects_stops_the_generation(stream: bool) -> None:
     generating, stopped = asyncio.Event(), asyncio.Event()
 
     async def endless(inference: Inference) -> AsyncGenerator[Event, None]:
@@ -227,7 +227,7 @@ async def test_a_client_that_leaves_stops_the_generation(stream: bool) -> None:
     assert stopped.is_set()
 
 
-async def test_a_failure_of_our_own_is_told_to_the_client() -> None:
+async def test_a_failure_of_the_simulator_is_an_error_response() -> None:
     async def broken(inference: Inference) -> AsyncGenerator[Event, None]:
         yield Prefill(1)
         raise ZeroDivisionError("oops")
@@ -238,7 +238,7 @@ async def test_a_failure_of_our_own_is_told_to_the_client() -> None:
     assert raised == "raised"
 
 
-def test_a_server_that_ends_cuts_off_open_streams() -> None:
+def test_the_end_of_a_server_cuts_off_open_streams() -> None:
     with serve(itl=3600) as url, openai.OpenAI(base_url=url, api_key="unused", max_retries=0) as client:
         stream = client.chat.completions.create(model="sim-small", messages=HELLO, stream=True)
         assert next(stream).choices[0].delta.role == "assistant"
@@ -247,7 +247,7 @@ def test_a_server_that_ends_cuts_off_open_streams() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_server_that_cannot_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_cannot_start_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     async def startup(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError
 

@@ -1,4 +1,4 @@
-"""`/metrics`: vLLM's names, and figures that are those of what the clients got."""
+"""`/metrics`: vLLM's names, and values that agree with the clients' responses."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def samples_of(text: str) -> Iterator[Sample]:
 
 
 def scraped(url: str) -> dict[str, float]:
-    """Samples by name, with the labels that they do not share."""
+    """Samples by name and by the labels that differ."""
     status, headers, text = send(url, "GET", "/metrics")
     assert (status, headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
     samples = {}
@@ -108,7 +108,7 @@ def test_a_server_has_a_registry_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("engine", [{"profile": FAST}, {}])
-def test_the_figures_are_what_the_clients_got(engine: dict[str, Any]) -> None:
+def test_the_metrics_agree_with_the_clients_responses(engine: dict[str, Any]) -> None:
     with (
         serve(models=["sim-8b"], **engine) as url,
         openai.OpenAI(base_url=url, api_key="unused", max_retries=0) as client,
@@ -118,15 +118,15 @@ def test_the_figures_are_what_the_clients_got(engine: dict[str, Any]) -> None:
             model="sim-8b", messages=HELLO, max_tokens=3, stream=True, stream_options={"include_usage": True}
         )
         last = list(stream)[-1]
-        left = client.chat.completions.create(model="sim-8b", messages=HELLO, stream=True)
-        next(left)
-        left.close()
+        aborted = client.chat.completions.create(model="sim-8b", messages=HELLO, stream=True)
+        next(aborted)
+        aborted.close()
         samples = until_idle(url)
     assert whole.usage is not None
     assert last.usage is not None
     by_reason = {reason: samples[f'vllm:request_success_total,finished_reason="{reason}"'] for reason in REASONS}
     assert by_reason["length"] == 1
-    # It may have been over before its client left.
+    # The generation may end before the client disconnects.
     assert (by_reason["stop"], by_reason["abort"]) in {(2, 1), (3, 0)}
     # Every choice reads the prompt.
     assert samples["vllm:prompt_tokens_total"] == 4 * 4
@@ -142,7 +142,7 @@ REASONS = ("stop", "length", "abort")
 
 
 def until_idle(url: str) -> dict[str, float]:
-    """The samples once nothing runs any more."""
+    """The samples when nothing runs any more."""
     while (samples := scraped(url))["vllm:num_requests_running"]:
         pass
     return samples
@@ -184,6 +184,6 @@ async def test_two_hundred_streams_share_one_batch() -> None:
     assert answers == [40] * 200
     assert most == 200
     assert samples["vllm:generation_tokens_total"] == 8000
-    # One at a time, they would take 200 times as many steps.
+    # One request at a time would take 200 times as many steps.
     assert samples["vllm:iteration_tokens_total_count"] <= 200
     assert samples["vllm:num_preemptions_total"] == 0

@@ -1,4 +1,4 @@
-"""Scheduler and cache by themselves: what is computed in one step, and which blocks are kept."""
+"""The scheduler and the cache alone: the work of one step, and the blocks that stay cached."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def sequence(prompt: int, answer: int, name: str = "p") -> Sequence:
     return Sequence([name] * prompt, ["a"] * answer)
 
 
-def test_a_step_computes_no_more_tokens_than_it_may() -> None:
+def test_a_step_computes_at_most_its_limit_of_tokens() -> None:
     scheduler = Scheduler(PROFILE)
     first, second, third = sequence(20, 1), sequence(20, 1, "q"), sequence(20, 1, "r")
     for each in (first, second, third):
@@ -35,17 +35,17 @@ def test_a_prompt_of_one_token_is_read_and_not_decoded() -> None:
     assert (step.prompt_tokens, step.decoding) == (0, 1)
 
 
-def test_who_has_left_while_a_step_was_computed_gets_nothing() -> None:
+def test_a_sequence_removed_during_a_step_gets_no_token() -> None:
     scheduler = Scheduler(PROFILE)
-    leaving = sequence(4, 2)
-    scheduler.add(leaving)
+    removed = sequence(4, 2)
+    scheduler.add(removed)
     step = scheduler.schedule()
-    scheduler.remove(leaving)
+    scheduler.remove(removed)
     assert scheduler.complete(step) == []
     assert scheduler.cache.used == 0
 
 
-def test_who_made_room_is_the_next_to_run_but_not_in_the_same_step() -> None:
+def test_a_preempted_sequence_runs_next_but_not_in_the_same_step() -> None:
     scheduler = Scheduler(dataclasses.replace(PROFILE, kv_cache_tokens=24, max_sequences=2, step_tokens=10))
     older, newer, waiting = sequence(8, 9, "p"), sequence(12, 9, "q"), sequence(4, 1, "r")
     for each in (older, newer, waiting):
@@ -60,7 +60,7 @@ def test_who_made_room_is_the_next_to_run_but_not_in_the_same_step() -> None:
     assert list(scheduler.waiting) == [newer, waiting]
 
 
-def test_the_end_of_what_was_held_is_forgotten_before_its_beginning() -> None:
+def test_the_last_blocks_of_a_sequence_are_reused_before_its_first() -> None:
     cache = KVCache(4)
     blocks = cache.allocate(3)
     assert blocks == [0, 1, 2]
@@ -72,7 +72,7 @@ def test_the_end_of_what_was_held_is_forgotten_before_its_beginning() -> None:
     assert cache.cached("abc") == [0, 1]
 
 
-def test_what_two_hold_is_free_when_both_have_given_it_back() -> None:
+def test_a_shared_block_is_free_when_both_holders_have_released_it() -> None:
     cache = KVCache(2)
     blocks = cache.allocate(1)
     assert blocks is not None
@@ -85,7 +85,7 @@ def test_what_two_hold_is_free_when_both_have_given_it_back() -> None:
     assert cache.allocate(2) == [1, 0]
 
 
-def test_a_cache_that_has_shrunk_has_less_to_give_also_of_what_comes_back() -> None:
+def test_blocks_released_to_a_limited_cache_retire() -> None:
     cache = KVCache(4)
     blocks = cache.allocate(3)
     assert blocks is not None

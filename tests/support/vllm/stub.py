@@ -1,6 +1,6 @@
-"""A vLLM without a model: modules, classes and signatures as 0.8.5 to 0.33 have them, and an engine that generates what a test says.
+"""vLLM without a model: modules, classes and signatures of 0.8.5 to 0.33, and an engine that generates the tokens of a test.
 
-Requests take the same way as in the real one: a gate, the output processor, steps, and word of each end.
+A request passes the same methods as in vLLM: `add_request`, the output processor, steps, and the end of each sequence.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class OutputProcessor:
         if state is None:
             self.request_states[request.request_id] = RequestState(request, log_stats=self.log_stats)
         elif not request.resumable:
-            # A session whose input is over and whose engine has answered all of it.
+            # A session with streamed input: its input has ended, and the engine has answered all of it.
             del self.request_states[request.request_id]
 
     def process_outputs(
@@ -149,7 +149,7 @@ class OutputProcessor:
         pass
 
     def abort_requests(self, request_ids: Sequence[str], internal: bool = False) -> list[str]:
-        known = [name for asked in request_ids for name in list(self.request_states) if name.endswith(asked)]
+        known = [name for given in request_ids for name in list(self.request_states) if name.endswith(given)]
         for name in known:
             del self.request_states[name]
         return known
@@ -176,8 +176,8 @@ class _Engine:
             request = EngineCoreRequest(name, params, ids, arrival_time or time.time(), request_id)
             self.output_processor.add_request(request, None)
 
-    def tell(self, *outputs: EngineCoreOutput, at: float | None = None) -> None:
-        """A step brings these."""
+    def process(self, *outputs: EngineCoreOutput, at: float | None = None) -> None:
+        """Process the outputs of one step."""
         self.output_processor.process_outputs(list(outputs), at)
 
 
@@ -198,7 +198,7 @@ class LLMEngine(_Engine):
         step = self.steps.pop(0)
         if isinstance(step, BaseException):
             raise step
-        self.tell(*step)
+        self.process(*step)
         return []
 
 
@@ -206,8 +206,8 @@ class AsyncLLM(_Engine):
     async def add_request(self, request_id: str, prompt: Any, params: Any, *more: Any, **options: Any) -> str:
         self._add(request_id, prompt, params)
         for step in self.steps:
-            # The engine is quicker than the gate.
-            self.tell(*step)
+            # The engine answers before `add_request` returns.
+            self.process(*step)
         if prompt == "dies":
             raise RuntimeError("the engine is gone")
         return request_id
@@ -276,7 +276,7 @@ _MODULES = {
 
 @contextmanager
 def importable() -> Iterator[None]:
-    """The stub is what `import vllm` finds, as new: what is patched in one test is whole again in the next."""
+    """Have `import vllm` find the stub, with new modules each time."""
     from importlib.abc import Loader, MetaPathFinder
     from importlib.machinery import ModuleSpec
 
@@ -289,7 +289,7 @@ def importable() -> Iterator[None]:
                 setattr(module, kind.__name__, kind)
 
     finder = Finder()
-    sys.meta_path.append(finder)  # behind whoever looks what is imported
+    sys.meta_path.append(finder)  # behind the import hook
     try:
         yield
     finally:
