@@ -5,16 +5,17 @@ This module imports the SDK, so the runner imports it last.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 
-from otel_genai.config import WRAP
 from otel_genai.guard import Guard
 from otel_genai.instrumentors.import_hook import instrumentable_modules
 from otel_genai.runner.gc_pause import gc_paused
+from otel_genai.runner.options import WRAP
 from otel_genai.sdk import providers
 from otel_genai.sdk.configure import configure
 from otel_genai.sdk.exporters import sends_traces
@@ -33,7 +34,7 @@ _INSTRUMENTING = Guard("this run is not instrumented")
 
 def awaited_modules() -> frozenset[str]:
     """Return the top-level modules with something to instrument, the user's functions among them."""
-    return instrumentable_modules(WRAP.read())
+    return instrumentable_modules(os.environ.get(WRAP, "").split(","))
 
 
 class Process:
