@@ -25,9 +25,9 @@ from otel_genai.endpoint.rows import CallRow
 from otel_genai.operation import Operation
 from otel_genai.patching.patches import Patches
 from otel_genai.telemetry.telemetry import Telemetry
-from tests.call.test_call import library
 from tests.support.openai.clients import USER, client
 from tests.support.openai.scripted_server import HELLO, chunk, completion, delta
+from tests.support.patched_toy import SPAN_IN_LIBRARY, library
 from tests.support.toy_library import TOY, Stream, ToyError
 
 if TYPE_CHECKING:
@@ -172,9 +172,7 @@ def test_five_thousand_calls_of_every_kind_leave_nothing_behind(forgetful: dict[
     tracemalloc.stop()
     patches.revert()
     del sys.modules["toy_library"]
-    from tests.call import test_call
-
-    test_call.SPAN_IN_LIBRARY.clear()
+    SPAN_IN_LIBRARY.clear()
     ours = [tracemalloc.Filter(True, str(Path(otel_genai.__file__).parent / "**" / "*")),
             tracemalloc.Filter(True, str(Path(otel_genai.__file__).parent / "*"))]  # fmt: skip
     grown = sum(line.size_diff for line in later.filter_traces(ours).compare_to(earlier.filter_traces(ours), "lineno"))
