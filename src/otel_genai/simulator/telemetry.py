@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otel_genai.call.deferred import DeferredCall
 from otel_genai.content import Message, Prompt, Text
-from otel_genai.endpoint.endpoint import Arguments, Endpoint, SteppedRequestState
+from otel_genai.endpoint.arguments import Arguments
+from otel_genai.endpoint.endpoint import Endpoint, SteppedRequestState
 from otel_genai.endpoint.rows import AsgiAppRow
 from otel_genai.instrumentors.options import InstrumentOptions
 from otel_genai.operation import EngineStats, Failure, Phase, Request, Response, Side, Usage
@@ -150,7 +151,7 @@ class ServerTelemetry:
 
     def __init__(self, **options: Any) -> None:
         """`options` are those of `otel_genai.instrument`. The environment is read now."""
-        config, providers = InstrumentOptions.of(**options)
+        config, providers = InstrumentOptions.parse(**options)
         if config.record_file is not None:
             record_to(config.record_file, config.record_limit)
         self._telemetry = Telemetry(_SCOPE, __version__, config, **providers)

@@ -135,7 +135,7 @@ def test_texts_are_captured_as_messages_of_a_user(generator: Any, capturing: Rec
 
 def test_text_parts_of_a_message_are_captured(capturing: Recorded) -> None:
     from otel_genai.content import Message, Prompt, Text
-    from otel_genai.endpoint.endpoint import Arguments
+    from otel_genai.endpoint.arguments import Arguments
     from otel_genai.instrumentors.transformers.pipelines import pipeline_prompt
 
     parts = [{"type": "image", "url": "https://example.com/a.png"}, {"type": "text", "text": "What is this?"}]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.endpoint.endpoint import Arguments, Endpoint, StreamerFold
+from otel_genai.endpoint.endpoint import Endpoint, StreamerFold
 from otel_genai.instrumentors.model_names import short_name
 from otel_genai.instrumentors.transformers import decoding
 from otel_genai.instrumentors.transformers.generate import generate_failure
@@ -19,6 +19,7 @@ from otel_genai.semconv import otel_genai
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from otel_genai.endpoint.arguments import Arguments
     from otel_genai.endpoint.endpoint import StreamerTee
 
 _INPUT_AND_OUTPUT: Final = Path("/proc/self/io")
@@ -86,11 +87,6 @@ def _tokenizer(result: Any) -> _Extra:
     return {}
 
 
-def nothing(result: Any) -> _Extra:  # noqa: ARG001
-    """No attributes: the phase has a duration alone."""
-    return {}
-
-
 def _loading(operation: str, name: Callable[[Arguments], str | None], read: Callable[[Any], _Extra]) -> Endpoint:
     default = Request(operation=operation, provider=otel_genai.HUGGING_FACE, side=Side.INTERNAL)
 
@@ -106,7 +102,7 @@ def _loading(operation: str, name: Callable[[Arguments], str | None], read: Call
 
 
 def _first(name: str) -> Callable[[Arguments], Any]:
-    return lambda arguments: arguments.args[0] if arguments.args else arguments.kwargs.get(name)
+    return lambda arguments: arguments.positional_or_keyword(0, name)
 
 
 _name_or_path: Final = _first("pretrained_model_name_or_path")

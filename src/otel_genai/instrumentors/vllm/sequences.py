@@ -26,7 +26,7 @@ from otel_genai.semconv import gen_ai, general, otel_genai
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping, Sequence
 
-    from otel_genai.endpoint.endpoint import Arguments
+    from otel_genai.endpoint.arguments import Arguments
     from otel_genai.operation import Timing
 
 
@@ -146,21 +146,18 @@ class Sequences(SteppedRequestState):
 # ── vllm/v1/engine/output_processor.py ─────────────────────────────────────────────────────────────────────────────────
 
 
-def bound(arguments: Arguments) -> tuple[Hashable, Added]:
+def started(arguments: Arguments) -> tuple[Hashable, Added]:
     """The sequence in a call of `OutputProcessor.add_request`."""
-    request = arguments.args[0] if arguments.args else arguments.kwargs["request"]
+    request = arguments.positional_or_keyword(0, "request")
     name = request.request_id
     state = arguments.instance.request_states.get(name)
     return name, Added(name, state, getattr(request, "arrival_time", None))
 
 
-_OUTPUTS: Final = "engine_core_outputs"
-
-
 def stepped(arguments: Arguments, states: Mapping[Hashable, Any], moment: float) -> None:
     """Add the tokens of one step to the states of its sequences. It runs at every step, for every sequence: keep it minimal."""
     state_of = states.get
-    for output in arguments.args[0] if arguments.args else arguments.kwargs[_OUTPUTS]:
+    for output in arguments.positional_or_keyword(0, "engine_core_outputs"):
         state = state_of(output.request_id)
         if state is not None:
             count = len(output.new_token_ids)
