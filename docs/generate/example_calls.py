@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.call.call import Call
 from otel_genai.config import Config
-from otel_genai.endpoint.endpoint import Arguments
+from otel_genai.endpoint.arguments import Arguments
 from otel_genai.http.body import loose
 from otel_genai.semconv.metrics import LATEST, V1_41
 from otel_genai.telemetry.telemetry import Telemetry
@@ -96,8 +96,8 @@ def _report(surface: Surface, outcome: Callable[[Surface, Call], None], vintage:
     recorded = Recorded()
     everything = Config(content_on_spans=True, content_on_events=True, emit_event=True, vintages=(vintage,))
     telemetry = Telemetry("docs", "0", everything, **recorded.providers)
-    asked = {**surface.asked, **(surface.streams if outcome is streamed else {})}
-    call = Call.begin(telemetry, surface.endpoint, Arguments(RESOURCE, (), asked))
+    arguments = {**surface.arguments, **(surface.streams if outcome is streamed else {})}
+    call = Call.begin(telemetry, surface.endpoint, Arguments(RESOURCE, (), arguments))
     assert call is not None
     outcome(surface, call)
     return Report(
