@@ -1,4 +1,4 @@
-"""The report's page in a real browser: it logs no error, draws its charts, and has the figures of the terminal."""
+"""The report's page in a real browser: it opens without an error, draws, and shows the terminal's figures."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ CHARTS = {"dots", "in-flight", "throughput", "timeline", "tokens-in-out", "token
 DISTRIBUTIONS = {"duration", "first-token", "inter-chunk", "per-output-token"}
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&amp;"
 
-# A software renderer logs its performance.
-_DRIVER_MESSAGE = "GL Driver Message"
+# A message of the software renderer's driver.
+_OF_THE_DRIVER = "GL Driver Message"
 
 
 def opened(page: Path, *options: str) -> tuple[Element, list[str]]:
-    """Return the page after its scripts have run, and the messages in the browser's console."""
+    """The page after its scripts have run, and the lines of the console."""
     if BROWSER is None:
         pytest.skip("no chromium or google-chrome on the PATH")
     done = subprocess.run(
@@ -52,7 +52,7 @@ def opened(page: Path, *options: str) -> tuple[Element, list[str]]:
         timeout=180,
         check=True,
     )
-    console = [line for line in done.stderr.splitlines() if ":CONSOLE:" in line and _DRIVER_MESSAGE not in line]
+    console = [line for line in done.stderr.splitlines() if ":CONSOLE:" in line and _OF_THE_DRIVER not in line]
     return parsed(done.stdout), console
 
 
@@ -93,8 +93,10 @@ def test_a_load_test_is_drawn_and_its_figures_are_the_terminals(
 
 
 def test_the_scripts_percentiles_are_those_of_the_table(tmp_path: Path) -> None:
-    times = [[100_000 + 17 * number, 190_000 + number * number, 250_000 + 3 * number, 777_777] for number in range(9)]
-    lines = [stream(chunks, began_us=number * 1000, output=5) for number, chunks in enumerate(times)]
+    arrivals = [
+        [100_000 + 17 * number, 190_000 + number * number, 250_000 + 3 * number, 777_777] for number in range(9)
+    ]
+    lines = [stream(chunks, began_us=number * 1000, output=5) for number, chunks in enumerate(arrivals)]
     found, console = opened(reported(tmp_path, write(tmp_path / "run.jsonl", header(), *lines)))
     assert console == []
     in_table = list(zip(*(row[2:6] for row in figures(found)), strict=True))
@@ -143,9 +145,7 @@ def test_another_script_does_not_run(tmp_path: Path) -> None:
     ],
     ids=["nothing", "an error", "no time at all", "unfinished", "tokens by chunk", "tokens by chunk of some"],
 )
-def test_a_recording_of_few_operations_is_drawn_without_an_error(
-    lines: list[Line], throughput: str, tmp_path: Path
-) -> None:
+def test_little_data_is_drawn_without_an_error(lines: list[Line], throughput: str, tmp_path: Path) -> None:
     found, console = opened(reported(tmp_path, write(tmp_path / "run.jsonl", header(), *lines)))
     assert console == []
     assert ready(found)
