@@ -20,7 +20,7 @@ SDK_TESTS := $(wildcard tests/telemetry/test_bound_*.py)
 TRANSFORMERS_TESTS := $(wildcard tests/instrumentors/transformers/test_generate*.py) \
 	$(patsubst %,tests/instrumentors/transformers/test_%.py,streamers transparency pipelines loading)
 
-.PHONY: help demo dist test test-matrix test-sdk-matrix test-engines test-interop test-stack check format docs dashboards bench bench-engines bench-peers clean
+.PHONY: help demo dist test test-matrix test-sdk-matrix test-engines test-interop test-stack check check-js format docs dashboards bench bench-engines bench-peers clean
 
 # An empty environment: $(call environment,folder)
 define environment
@@ -141,6 +141,14 @@ check: $(VENV)/dev ## Lint, format, types, architecture
 	$(VENV)/bin/mypy
 	$(VENV)/bin/pytest --quiet tests/architecture
 
+node_modules/ready: package.json package-lock.json
+	@echo "Installing what checks JavaScript into node_modules …"
+	@npm ci --silent
+	@touch $@
+
+check-js: node_modules/ready ## Lint the report page's JavaScript and check its types (needs Node 20 or later)
+	npm run --silent check
+
 format: $(VENV)/dev ## Format and apply lint's own fixes
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
@@ -170,4 +178,4 @@ dist: $(DIST)/ready ## Build wheel and sdist, install each into a fresh environm
 	PYTHON=$(PYTHON) PIP=$(PIP) PIP_CONSTRAINT=$(CURDIR)/constraints/dev.txt PIP_BUILD_CONSTRAINT=$(CURDIR)/constraints/dev.txt packaging/try_distribution.sh dist/*.whl dist/*.tar.gz
 
 clean: ## Remove the environments
-	rm -rf dist $(VENV) $(ENGINES) $(INTEROP) $(STACK) $(DIST) .venv-openai-* .venv-sdk-* .venv-transformers-* .venv-peers-*
+	rm -rf dist node_modules $(VENV) $(ENGINES) $(INTEROP) $(STACK) $(DIST) .venv-openai-* .venv-sdk-* .venv-transformers-* .venv-peers-*

@@ -1,6 +1,6 @@
-"""What calls cost, in figures that no machine's speed touches: Python calls of ours, steps into OpenTelemetry, records made.
+"""The cost of calls in counts, which are the same on every machine: our Python functions, steps into OpenTelemetry, records.
 
-`python tests/test_cost.py` prints today's. The limits are a little above them; whoever makes something cheaper lowers them.
+`python tests/test_cost.py` prints the counts of today. The limits are a little above them; a change that saves some lowers its limit.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from otel_genai.config import CHUNK_METRICS, Config
 from otel_genai.endpoint.arguments import Arguments
 from otel_genai.http.body import loose
 from otel_genai.telemetry.telemetry import Telemetry
-from tests.instrumentors.openai.test_memory import answering
 from tests.support.openai.all_surfaces import SURFACES
 from tests.support.openai.clients import CAPTURE, MADE, USER
 from tests.support.openai.scripted_server import chunk, completion, delta
+from tests.support.openai.transport import client_of_body, client_of_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from tests.support.openai.all_surfaces import Surface
 
+UPSTREAM = "opentelemetry.util.genai.invocation"
 ASKED: dict[str, Any] = {"model": "gpt-4o", "messages": USER}
 WORD = chunk(delta(content="word "))
 VECTOR = {
@@ -69,28 +70,28 @@ RECORDS: tuple[type, ...] = (
 
 
 class Counts(NamedTuple):
-    """What some work came to."""
+    """The counts of some work."""
 
     ours: float
-    """Python functions of this package that were entered; a generator counts each time that it goes on."""
+    """Python functions of this package that were entered; a generator counts each time that it is resumed."""
     opentelemetry: float
-    """Steps from elsewhere into OpenTelemetry: what it then does in there is its own affair."""
+    """Calls from other packages into OpenTelemetry. Its calls of its own functions do not count."""
     functions: Counter[str]
-    """Of `ours`, by module and name."""
+    """`ours` by module and name."""
     records: Counter[type]
-    """Records of `operation` that were made."""
+    """Records of `operation` and `content` that were made, by type."""
 
 
-def made_by(kind: type) -> CodeType:
-    """The code that runs whenever a record of this kind is made."""
+def making_code(kind: type) -> CodeType:
+    """The code that runs whenever a record of this type is made."""
     for name in ("__init__", "__new__"):
         code: CodeType | None = getattr(getattr(kind, name), "__code__", None)
         if code is not None:
             return code
-    raise AssertionError(f"{kind} is made by something that cannot be counted")
+    raise AssertionError(f"{kind} has no Python code that makes it")
 
 
-MAKING = {made_by(kind): kind for kind in RECORDS}
+MAKING = {making_code(kind): kind for kind in RECORDS}
 
 
 def package(frame: FrameType | None) -> str:
@@ -99,7 +100,7 @@ def package(frame: FrameType | None) -> str:
 
 
 def counted(work: Callable[[], object]) -> Counts:
-    """What this thread does while it works. The work is done once before, so that what is made only once does not count."""
+    """The counts of this thread while it works. It works once before, so that objects which are made only once do not count."""
     functions: Counter[str] = Counter()
     records: Counter[type] = Counter()
     steps = 0
@@ -118,7 +119,7 @@ def counted(work: Callable[[], object]) -> Counts:
 
     work()
     gc.collect()
-    gc.disable()  # finalizers of something else are no part of the work
+    gc.disable()  # finalizers of other objects are no part of the work
     sys.setprofile(entered)
     try:
         work()
@@ -130,22 +131,22 @@ def counted(work: Callable[[], object]) -> Counts:
 
 def of_a_call() -> Counts:
     """A chat call that is not streamed."""
-    create = answering(body=completion()).chat.completions.create
+    create = client_of_body(completion()).chat.completions.create
     return counted(lambda: create(**ASKED))
 
 
 def of_an_embedding() -> Counts:
     """An embeddings call."""
-    create = answering(body=VECTOR).embeddings.create
+    create = client_of_body(VECTOR).embeddings.create
     return counted(lambda: create(model="text-embedding-3-small", input="hello", encoding_format="float"))
 
 
 def of_a_chunk() -> Counts:
-    """A chunk in the middle of a streamed chat call: a hundredth of what a hundred more of them add to it."""
+    """A chunk in the middle of a streamed chat call: a hundredth of the counts that a hundred more chunks add."""
 
     def stream(chunks: int) -> Counts:
         events = [chunk(delta(role="assistant", content="")), *[WORD] * chunks, chunk(delta(finish_reason="stop"))]
-        create = answering(*events).chat.completions.create
+        create = client_of_events(*events).chat.completions.create
         return counted(lambda: list(create(**ASKED, stream=True)))
 
     short, long = stream(10), stream(110)
@@ -158,16 +159,18 @@ def of_a_chunk() -> Counts:
 
 
 class Cost(NamedTuple):
-    """What is not to become more."""
+    """A limit."""
 
     of: Callable[[], Counts]
     ours: float
     opentelemetry: float
     sampled: bool = True
     environment: tuple[tuple[str, str], ...] = ()
+    beside_upstream: bool = False
+    """Whether the process has imported util-genai, which lets an inference mark its context by a record of upstream's."""
 
     def measured(self) -> Counts:
-        """Today's."""
+        """The counts of today."""
         providers = {
             "tracer_provider": TracerProvider(
                 sampler=ALWAYS_ON if self.sampled else ALWAYS_OFF, shutdown_on_exit=False
@@ -175,17 +178,22 @@ class Cost(NamedTuple):
             "meter_provider": MeterProvider(metric_readers=[InMemoryMetricReader()], shutdown_on_exit=False),
         }
         with pytest.MonkeyPatch.context() as patch:
+            if self.beside_upstream:
+                pytest.importorskip(UPSTREAM)
+            else:  # another test may have imported it
+                patch.delitem(sys.modules, UPSTREAM, raising=False)
             for name, value in self.environment:
                 patch.setenv(name, value)
             otel_genai.instrument(**providers)
-        try:
-            return self.of()
-        finally:
-            otel_genai.uninstrument()
+            try:
+                return self.of()
+            finally:
+                otel_genai.uninstrument()
 
 
 COSTS = {
     "a chat call": Cost(of_a_call, 92, 15),
+    "a chat call, beside upstream": Cost(of_a_call, 92, 16, beside_upstream=True),
     "a chat call, not sampled": Cost(of_a_call, 87, 13, sampled=False),
     "a chat call, with content": Cost(of_a_call, 200, 19, environment=((CAPTURE, "true"),)),
     "an embeddings call": Cost(of_an_embedding, 72, 14),
@@ -197,18 +205,18 @@ COSTS = {
 
 
 @pytest.mark.parametrize("cost", COSTS.values(), ids=COSTS)
-def test_a_call_does_not_become_dearer(cost: Cost) -> None:
+def test_a_call_does_not_cost_more(cost: Cost) -> None:
     found = cost.measured()
     assert found.ours <= cost.ours, found.functions
     assert found.opentelemetry <= cost.opentelemetry
 
 
-def test_what_is_counted_is_the_same_every_time() -> None:
+def test_counts_are_the_same_every_time() -> None:
     cost = COSTS["a chat call"]
     assert cost.measured() == cost.measured()
 
 
-# ── what is not made at all ────────────────────────────────────────────────────────────────────────────────────────────
+# ── records ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_call_makes_each_record_once() -> None:
@@ -227,19 +235,19 @@ def test_a_chunk_makes_no_record() -> None:
 
 @pytest.mark.parametrize("sampled", [True, False], ids=["sampled", "not sampled"])
 @pytest.mark.parametrize("surface", SURFACES, ids=lambda surface: surface.name)
-def test_without_content_no_object_of_content_is_made(surface: Surface, sampled: bool) -> None:
+def test_without_content_no_record_of_content_is_made(surface: Surface, sampled: bool) -> None:
     assert content_made(surface, Config(), sampled=sampled) == 0
 
 
 @pytest.mark.parametrize("surface", SURFACES, ids=lambda surface: surface.name)
-def test_with_content_nothing_is_made_of_a_call_that_is_not_sampled(surface: Surface) -> None:
+def test_with_content_no_record_of_content_is_made_for_a_call_that_is_not_sampled(surface: Surface) -> None:
     everywhere = Config(content_on_spans=True, content_on_events=True)
     assert content_made(surface, everywhere, sampled=False) == 0
     assert content_made(surface, everywhere, sampled=True) > 0
 
 
 def content_made(surface: Surface, config: Config, *, sampled: bool) -> int:
-    """How many objects of content a call of a surface makes, and a stream of it."""
+    """The number of records of content that a call and a stream of a surface make."""
     telemetry = Telemetry(
         "cost",
         "0",
@@ -248,7 +256,7 @@ def content_made(surface: Surface, config: Config, *, sampled: bool) -> int:
         meter_provider=MeterProvider(shutdown_on_exit=False),
     )
 
-    resource = answering(body={}).chat.completions  # it is asked for its client only
+    resource = client_of_body({}).chat.completions  # endpoints read its client only
 
     def call(asked: dict[str, Any], answer: Callable[[], Any]) -> Any:
         call = Call.begin(telemetry, surface.endpoint, Arguments(resource, (), asked))
@@ -256,9 +264,9 @@ def content_made(surface: Surface, config: Config, *, sampled: bool) -> int:
         return call.return_value(answer())
 
     def work() -> None:
-        call(surface.asked, lambda: received(surface.answer))
+        call(surface.arguments, lambda: received(surface.answer))
         if surface.events:
-            list(call({**surface.asked, **surface.streams}, lambda: map(received, surface.events)))
+            list(call({**surface.arguments, **surface.streams}, lambda: map(received, surface.events)))
 
     made = counted(work).records
     assert made[operation.Operation] == (2 if surface.events else 1)
@@ -266,18 +274,18 @@ def content_made(surface: Surface, config: Config, *, sampled: bool) -> int:
 
 
 def received(value: Any) -> Any:
-    """What the client makes of JSON."""
+    """JSON as the client returns it."""
     return loose(json.dumps(value).encode())
 
 
-def test_nothing_of_the_outcome_is_put_in_words_for_a_span_that_is_not_recorded() -> None:
-    words = "otel_genai.telemetry.render.outcome_attributes"
-    assert COSTS["a chat call"].measured().functions[words] == 1
-    assert COSTS["a chat call, not sampled"].measured().functions[words] == 0
+def test_no_outcome_attributes_are_built_for_a_span_that_is_not_recorded() -> None:
+    function = "otel_genai.telemetry.render.outcome_attributes"
+    assert COSTS["a chat call"].measured().functions[function] == 1
+    assert COSTS["a chat call, not sampled"].measured().functions[function] == 0
 
 
 def main() -> None:
-    """Today's figures."""
+    """Print the counts of today."""
     for name, cost in COSTS.items():
         found = cost.measured()
         print(

@@ -1,4 +1,4 @@
-"""Nothing of ours reaches the application; what is swallowed is said once, loudly, and then quietly."""
+"""Errors of this package do not reach the application. A guard logs its first error at WARNING, and the others at DEBUG."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_later_errors_are_logged_at_debug(caplog: pytest.LogCaptureFixture) -> N
 
 @pytest.mark.usefixtures("_lenient")
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
-def test_what_is_not_an_error_of_ours_passes(error: type[BaseException]) -> None:
+def test_exits_and_interrupts_of_the_application_propagate(error: type[BaseException]) -> None:
     with pytest.raises(error), Guard("nothing"):
         raise error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from importlib.util import find_spec
 from inspect import cleandoc
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from docs.generate.markdown import table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 PUBLIC_MODULES: Final = {
     "otel_genai": "switching on and off, observers, and the records that observers receive",
@@ -20,11 +21,13 @@ PUBLIC_MODULES: Final = {
     "otel_genai.instrumentors.openai": "the instrumentor of one library: OpenAI's client",
     "otel_genai.instrumentors.transformers": "the instrumentor of one library: transformers",
     "otel_genai.instrumentors.vllm": "the instrumentor of one library: vLLM",
+    "otel_genai.recording": "recordings, read back as records",
     "otel_genai.simulator": "the simulated model server, for tests",
 }
 """Module → its use."""
 _CONTENT: Final = "otel_genai.content"
 _RECORDS: Final = "otel_genai.operation"
+_MANUAL: Final = "otel_genai.call.manual"
 
 Definition = ast.ClassDef | ast.FunctionDef | ast.Assign
 
@@ -32,12 +35,16 @@ Definition = ast.ClassDef | ast.FunctionDef | ast.Assign
 # ── the source ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@cache
-def _tree(module: str) -> ast.Module:
+def _text(module: str) -> str:
     spec = find_spec(module)
     assert spec is not None, module
     assert spec.origin is not None, module
-    return ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    return Path(spec.origin).read_text(encoding="utf-8")
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    return ast.parse(_text(module))
 
 
 def exports(module: str) -> list[str]:
@@ -90,38 +97,69 @@ def modules() -> Iterator[str]:
     return table(("Module", "Use"), ((f"`{name}`", use) for name, use in PUBLIC_MODULES.items()))
 
 
-def functions(module: str) -> Iterator[str]:
-    """Every function and alias that a module exports, with its docstring."""
+def functions() -> Iterator[str]:
+    """The functions and aliases of `otel_genai`, with their docstrings."""
+    return names("otel_genai", lambda source: source not in {_CONTENT, _RECORDS, _MANUAL, "otel_genai.version"})
+
+
+def manual_operations() -> Iterator[str]:
+    """The classes for operations that no instrumented library makes."""
+    return names("otel_genai", lambda source: source == _MANUAL)
+
+
+def names(module: str, is_wanted: Callable[[str], bool] = lambda _: True) -> Iterator[str]:
+    """The names that a module exports, with their docstrings, from the modules that are wanted."""
     for name in exports(module):
         source = source_of(module, name)
-        if source in {_CONTENT, _RECORDS} or name == "__version__":
+        if not is_wanted(source):
             continue
         found = definition(source, name)
         if isinstance(found, ast.ClassDef):
             yield from _class(source, found)
         else:
-            yield from ("", f"### `{name}`", "", "```python", _statement(found), "```", "", docstring(source, name))
+            yield from (
+                "",
+                f"### `{name}`",
+                "",
+                "```python",
+                _statement(source, found),
+                "```",
+                "",
+                docstring(source, name),
+            )
 
 
-def _statement(found: ast.FunctionDef | ast.Assign) -> str:
+def _statement(source: str, found: ast.FunctionDef | ast.Assign) -> str:
+    # As the source has it, so that it is formatted.
+    lines = _text(source).splitlines()
     if isinstance(found, ast.Assign):
-        return ast.unparse(found)
-    body: list[ast.stmt] = [ast.Expr(ast.Constant(...))]
-    bare = ast.FunctionDef(found.name, found.args, body, found.decorator_list, found.returns)
-    return ast.unparse(ast.fix_missing_locations(bare)).replace(":\n    ...", ": ...")
+        return "\n".join(lines[found.lineno - 1 : found.end_lineno])
+    first = min([found.lineno, *(decorator.lineno for decorator in found.decorator_list)])
+    return "\n".join(lines[first - 1 : found.body[0].lineno - 1]) + " ..."
 
 
 def _class(source: str, found: ast.ClassDef) -> Iterator[str]:
+    members = {node.name: node for node in found.body if isinstance(node, ast.FunctionDef)}
+    constructor = members.get("__init__")
     yield from ("", f"### `{found.name}`", "", docstring(source, found.name))
-    methods = [
-        node
-        for node in found.body
-        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and not _is_property(node)
-    ]
-    if methods:
+    if constructor is not None and not re.search(r"\b_[A-Z]", ast.unparse(constructor.args)):  # not made by callers
+        yield from ("", f"`{found.name}({_parameters(constructor)})`: {_line(ast.get_docstring(constructor) or '')}")
+    if any(isinstance(node, ast.AnnAssign) for node in found.body):
         yield ""
-        rows = ((f"`{node.name}({ast.unparse(node.args)})`", _first_line(node)) for node in methods)
-        yield from table(("Method", "Meaning"), rows)
+        yield from table(("Field", "Type", "Default", "Meaning"), _fields(found))
+        members = {name: node for name, node in members.items() if not _is_property(node)}
+    rows = [
+        (f"`{name}`" if _is_property(node) else f"`{name}({_parameters(node)})`", _line(ast.get_docstring(node) or ""))
+        for name, node in members.items()
+        if not name.startswith("_")
+    ]
+    if rows:
+        yield ""
+        yield from table(("Member", "Meaning"), rows)
+
+
+def _parameters(method: ast.FunctionDef) -> str:
+    return ast.unparse(method.args).removeprefix("self").removeprefix(", ")
 
 
 def records() -> Iterator[str]:

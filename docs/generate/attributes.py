@@ -147,7 +147,7 @@ def attributes() -> Iterator[str]:
     at_start = {
         name
         for surface in SURFACES
-        for name in render.creation_attributes(surface.endpoint.request(Arguments(RESOURCE, (), surface.asked)))
+        for name in render.creation_attributes(surface.endpoint.request(Arguments(RESOURCE, (), surface.arguments)))
     }
 
     def row(name: str) -> Iterator[str]:

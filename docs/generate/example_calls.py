@@ -96,8 +96,8 @@ def _report(surface: Surface, outcome: Callable[[Surface, Call], None], vintage:
     recorded = Recorded()
     everything = Config(content_on_spans=True, content_on_events=True, emit_event=True, vintages=(vintage,))
     telemetry = Telemetry("docs", "0", everything, **recorded.providers)
-    asked = {**surface.asked, **(surface.streams if outcome is streamed else {})}
-    call = Call.begin(telemetry, surface.endpoint, Arguments(RESOURCE, (), asked))
+    arguments = {**surface.arguments, **(surface.streams if outcome is streamed else {})}
+    call = Call.begin(telemetry, surface.endpoint, Arguments(RESOURCE, (), arguments))
     assert call is not None
     outcome(surface, call)
     return Report(

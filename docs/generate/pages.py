@@ -17,6 +17,7 @@ from docs.generate.metrics import buckets, call_metrics, engine_metrics, schemas
 from docs.generate.providers import providers
 from docs.generate.settings import arguments, settings
 from docs.generate.surfaces import surfaces
+from docs.generate.trip import trip
 from otel_genai.semconv.metrics import LATEST, V1_41
 
 if TYPE_CHECKING:
@@ -38,12 +39,15 @@ TABLES: Final[Mapping[str, Callable[[], Iterator[str]]]] = {
     "providers": providers,
     "settings": settings,
     "arguments": arguments,
+    "trip": trip,
     "public modules": api.modules,
-    "functions": partial(api.functions, "otel_genai"),
+    "functions": api.functions,
+    "manual operations": api.manual_operations,
     "records": api.records,
     "content records": api.content_records,
     "instrumentors": api.instrumentors,
-    "simulator": partial(api.functions, "otel_genai.simulator"),
+    "recording": partial(api.names, "otel_genai.recording"),
+    "simulator": partial(api.names, "otel_genai.simulator"),
 }
 
 _PLACE: Final = re.compile(r"(<!-- table: (?P<name>[^>]+) -->\n).*?(<!-- end -->)", re.DOTALL)

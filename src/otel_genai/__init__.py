@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from otel_genai.call.manual import ManualCall, ManualOperations
     from otel_genai.content import (
         Blob,
         Compaction,
@@ -40,6 +41,7 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
+            "otel_genai.call.manual": ("ManualCall", "ManualOperations"),
             "otel_genai.content": (
                 "Blob",
                 "Compaction",
@@ -79,6 +81,8 @@ __all__ = [
     "EngineStats",
     "Failure",
     "File",
+    "ManualCall",
+    "ManualOperations",
     "Message",
     "Observer",
     "Operation",

@@ -108,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     report = commands.add_parser(
         "report",
         help="print the figures of recordings, or write a page of graphs",
-        description="Print the figures of recordings as a table, JSON or CSV, or write a page of graphs.",
+        description="Print the figures of recordings as a table, JSON or CSV, or draw them on a page.",
         allow_abbrev=False,
     )
     # Each command has its own parser, so that usage errors begin with the command's name.

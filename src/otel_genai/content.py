@@ -1,6 +1,6 @@
-"""The records of content: messages, their parts, tools and a prompt. They are built only where somebody wants content.
+"""The records of content: messages, their parts, tools and a prompt. They are built only if content is captured.
 
-Each follows the part types of the conventions' schemas (`gen-ai-input-messages.json` and its siblings).
+Parts are those of the conventions' JSON schemas (`gen-ai-input-messages.json`, `gen-ai-output-messages.json`).
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Plain text, from a person or a model."""
+    """Text of a user or a model."""
 
     content: str
 
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
-    """What a model says that it thought before it answered."""
+    """The reasoning that a model reports before its answer."""
 
     content: str
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A model's wish to have a function called. `arguments` is parsed JSON, or the raw string where it does not parse."""
+    """A model's call of a function. `arguments` is parsed JSON, or the raw string if that does not parse."""
 
     name: str
     arguments: Any = None
@@ -37,7 +37,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallResponse:
-    """What a called function answered."""
+    """The result of a function that the model called."""
 
     response: Any
     id: str | None = None
@@ -45,7 +45,7 @@ class ToolCallResponse:
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """Bytes carried inline, still in base64 as they went over the wire."""
+    """Inline bytes, in base64 as sent."""
 
     modality: str
     content: str
@@ -54,7 +54,7 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that the provider holds, by its id."""
+    """A file that the provider stores, by its id."""
 
     modality: str
     file_id: str
@@ -63,7 +63,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Uri:
-    """Something that the provider fetches by its address."""
+    """A file that the provider fetches from a URI."""
 
     modality: str
     uri: str
@@ -72,7 +72,7 @@ class Uri:
 
 @dataclass(frozen=True, slots=True)
 class ServerToolCall:
-    """A tool that the provider runs by itself: what it was asked to do. `call` has a `type`, and is the provider's otherwise."""
+    """A call of a tool that the provider runs itself. `call` has a `type`; its other keys are the provider's."""
 
     name: str
     call: Mapping[str, Any]
@@ -81,7 +81,7 @@ class ServerToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ServerToolCallResponse:
-    """What a tool of the provider's own came to. `response` has a `type`, and is the provider's otherwise."""
+    """The result of a tool that the provider ran itself. `response` has a `type`; its other keys are the provider's."""
 
     response: Mapping[str, Any]
     id: str | None = None
@@ -89,7 +89,7 @@ class ServerToolCallResponse:
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """Here the provider replaced the conversation so far by a shorter account, which it may keep to itself."""
+    """The place where the provider replaced the conversation by a summary. `content` is `None` if the provider keeps the summary secret."""
 
     id: str | None = None
     content: str | None = None
@@ -111,7 +111,7 @@ Part = (
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation. `finish_reason` is set on a model's answers only."""
+    """One message of a conversation. `finish_reason` is set on messages of a response only."""
 
     role: str
     parts: tuple[Part, ...] = ()
@@ -121,7 +121,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool offered to the model. Its description and parameters are left out: the conventions advise against them."""
+    """A tool that the model may call. The conventions advise against recording its description and parameters."""
 
     name: str
     type: str = "function"
@@ -129,7 +129,7 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What was asked, word for word. It is built only if content capture is on and the span is recorded."""
+    """The content of a request. It is built only if content is captured and the span is recorded."""
 
     messages: tuple[Message, ...] = ()
     system_instructions: tuple[Part, ...] = ()

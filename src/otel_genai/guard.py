@@ -1,11 +1,11 @@
-"""The only place that swallows: an error of ours is logged, and never reaches the application.
+"""Guards: an error of this package is logged, and never reaches the application. No other module swallows errors.
 
-Everything that runs on our own account inside the application's call runs under a guard:
+Code of ours that runs inside the application's call runs under a guard:
 
     with READING_REQUEST:
         request = endpoint.request(arguments)
 
-Where every call or token passes, even that is too dear, and the guard is asked only when there is an error:
+On hot paths (a call, a chunk, a token) the `with` block costs too much, and only an error visits the guard:
 
     try:
         fold.add(chunk)
@@ -13,7 +13,7 @@ Where every call or token passes, even that is too dear, and the guard is asked 
         if not READING_CHUNK.takes(error):
             raise
 
-The first error at a guard is a warning that names what is lost; later ones are logged at DEBUG, so a loop cannot flood a log.
+The first error at a guard is logged at WARNING and names the loss; later ones are logged at DEBUG, so that a loop cannot flood a log.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _logger = logging.getLogger("otel_genai")
 
 
 class Guard:
-    """A context manager that keeps errors of ours away from the application. One instance a site, shared by all threads."""
+    """A context manager that swallows and logs errors of this package. All threads share one instance per site."""
 
     strict = False
-    """Set by the test suite: errors propagate, so that a swallowed bug is a red test."""
+    """True in the test suite: errors propagate, so that a swallowed bug is a red test."""
 
-    __slots__ = ("_lost", "_warned")
+    __slots__ = ("_loss", "_warned")
 
-    def __init__(self, lost: str) -> None:
-        """`lost` completes the sentence "… : <what does not happen because of the error>"."""
-        self._lost = lost
+    def __init__(self, loss: str) -> None:
+        """`loss` is a clause that completes the log message: "…, but a span lacks its prompt"."""
+        self._loss = loss
         self._warned = False
 
     def __enter__(self) -> None:
@@ -49,14 +49,14 @@ class Guard:
         return error is not None and self.takes(error)
 
     def takes(self, error: BaseException) -> bool:
-        """Log an error, and say whether it is to go no further."""
-        # KeyboardInterrupt, SystemExit and their like are the application's, wherever they strike.
+        """Log an error and return True; False if the error must propagate: in tests, or because it is not an `Exception`."""
+        # KeyboardInterrupt, SystemExit and GeneratorExit are the application's, wherever they strike.
         if not isinstance(error, Exception) or Guard.strict:
             return False
         _logger.log(
             logging.DEBUG if self._warned else logging.WARNING,
             "otel-genai met an error of its own; your application is not affected, but %s",
-            self._lost,
+            self._loss,
             exc_info=error,
         )
         self._warned = True

@@ -1,9 +1,8 @@
-"""The package's own vocabulary: what one GenAI operation is, in records that never change once made.
+"""The records of a GenAI operation. Providers' folders fill them, `telemetry.render` reads them, observers receive them.
 
-What every call makes anew is a named tuple, which takes a third of the time of a frozen dataclass to make; content is dataclasses.
-
-Nothing here knows OpenTelemetry or any provider. Provider rooms fill these records, `render` reads them, observers receive them.
-Counts are in tokens and times in seconds unless a name says otherwise; `None` means that nobody told us, never zero.
+Counts are in tokens and times in seconds unless a name says otherwise. `None` means not reported, never zero.
+Records never change. The records of every call are named tuples, which are made in a third of a frozen dataclass's time.
+Nothing here imports OpenTelemetry or names a provider.
 """
 
 from __future__ import annotations
@@ -21,35 +20,35 @@ if TYPE_CHECKING:
 
 
 class Side(StrEnum):
-    """Where this process stands: it decides the span's kind and which metrics are written."""
+    """The side on which this process stands. It decides the span's kind and the metrics."""
 
     CLIENT = "client"
-    """The model runs elsewhere and is called over a protocol."""
+    """The model runs in another process and is called over a protocol."""
     INTERNAL = "internal"
-    """The model runs in this very process."""
+    """The model runs in this process, and so does its caller."""
     SERVER = "server"
-    """This process answers others' requests for a model."""
+    """The model runs in this process, for callers in other processes."""
 
 
 class Request(NamedTuple):
-    """What was asked for, without its content."""
+    """A request, without its content."""
 
     operation: str
     """`gen_ai.operation.name`: chat, text_completion, embeddings, …"""
     provider: str
-    """`gen_ai.provider.name`, as well as the instrumentation can know it."""
+    """`gen_ai.provider.name`, as far as the instrumentation knows it."""
     model: str | None = None
     side: Side = Side.CLIENT
     function: str | None = None
-    """`package.module.Class.method` of a function that the user has us time: no GenAI operation, it has a name and times alone."""
+    """`package.module.Class.method` of a function of the user's that is timed (`OTEL_GENAI_WRAP`). It is no GenAI operation."""
     api: str | None = None
-    """Which of the provider's interfaces was called, for providers with several."""
+    """`openai.api.type`: the interface that was called, where a provider has several."""
     server_address: str | None = None
     server_port: int | None = None
     stream: bool = False
     choice_count: int | None = None
     choices_due: int | None = None
-    """Choices that the answer will have, where that is not `choice_count`: that many for each of several prompts."""
+    """Number of choices in the response, where it is not `choice_count`: a request with several prompts has that many for each."""
     max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
@@ -59,30 +58,30 @@ class Request(NamedTuple):
     stop_sequences: tuple[str, ...] | None = None
     seed: int | None = None
     output_type: str | None = None
-    """Asked-for modality: text, json, image or speech."""
+    """Requested modality: text, json, image or speech."""
     reasoning_level: str | None = None
     service_tier: str | None = None
     conversation_id: str | None = None
     previous_response_id: str | None = None
     response_id: str | None = None
-    """Of the response that is fetched."""
+    """Id of the response that the request fetches."""
     prompt_name: str | None = None
-    """Of a prompt template that the provider keeps."""
+    """Name of a prompt template that the provider stores."""
     prompt_version: str | None = None
     stream_cursor: str | None = None
-    """Where a response that is fetched as a stream continues."""
+    """Position at which the stream of a fetched response continues."""
     encoding_formats: tuple[str, ...] | None = None
     dimensions: int | None = None
-    """Of the embeddings asked for."""
+    """Requested dimensions of embeddings."""
 
     @property
     def kind(self) -> str:
-        """What it is: the function, or else the operation. What happens inside of its like is not reported again."""
+        """The function, or else the operation's name. An operation inside another one of its kind is not reported."""
         return self.function or self.operation
 
 
 class Usage(NamedTuple):
-    """Tokens as the provider counted them. A part is a subset of its whole; what was not told stays `None`."""
+    """Tokens as the provider counted them. `cache_read`, `cache_write` and `reasoning` are parts of `input` and `output`."""
 
     input: int | None = None
     """All prompt tokens, cached ones included."""
@@ -92,35 +91,35 @@ class Usage(NamedTuple):
     cache_write: int | None = None
     reasoning: int | None = None
     input_by_modality: Mapping[str, int] | None = None
-    """Input tokens by `text`, `image`, `audio`, where the provider tells them apart."""
+    """Input tokens by `text`, `image`, `audio`, where the provider counts them apart."""
     output_by_modality: Mapping[str, int] | None = None
 
 
 class Response(NamedTuple):
-    """What came back."""
+    """A response."""
 
     id: str | None = None
     model: str | None = None
     status: str | None = None
-    """Of a response that was fetched: queued, in_progress, completed, incomplete, failed or cancelled."""
+    """Status of a fetched response: queued, in_progress, completed, incomplete, failed or cancelled."""
     conversation_id: str | None = None
     compacted: bool = False
-    """Whether the conversation was replaced by a shorter account of it."""
+    """Whether the provider replaced the conversation by a summary."""
     dimensions: int | None = None
-    """Of the embeddings received."""
+    """Dimensions of the received embeddings."""
     finish_reasons: tuple[str, ...] = ()
-    """One a choice, by position; `error` where a reason was due and did not come."""
+    """One per choice, by position; `error` for a choice that ended without one."""
     usage: Usage | None = None
     service_tier: str | None = None
     system_fingerprint: str | None = None
     messages: tuple[Message, ...] = ()
-    """One a choice; empty unless content was asked for."""
+    """One per choice; empty unless content is captured."""
     extra: Mapping[str, str | float] | None = None
-    """What else the library tells, by names of our own namespace: bytes loaded, a pipeline's task."""
+    """Further attributes, under names of our own namespace: bytes loaded, a pipeline's task."""
 
 
 class Phase(NamedTuple):
-    """A part of an operation that has a name: waiting in a queue, reading the prompt, generating. Seconds on the operation's clock."""
+    """A named part of an operation: queue, prefill, decode. Seconds on the clock of `Timing`."""
 
     name: str
     started: float
@@ -128,34 +127,34 @@ class Phase(NamedTuple):
 
 
 class Timing(NamedTuple):
-    """When it happened. All but `began_ns` are seconds on one monotonic clock, comparable within the process."""
+    """The times of an operation. All but `began_ns` are seconds on one monotonic clock, comparable within the process."""
 
     began_ns: int
-    """Wall clock at `started`, nanoseconds since the epoch: the anchor for everything else."""
+    """Wall clock at `started`, nanoseconds since the epoch."""
     started: float
     ended: float
     chunks: Sequence[float] = ()
-    """For every chunk, when it arrived."""
+    """For every chunk, the moment at which it was received."""
     waits: Sequence[float] = ()
-    """For every chunk, how long after the one before it (or after the start) the consumer asked for it; as long as `chunks`.
+    """For every chunk, the time from the chunk before it (or from the start) until the consumer asked for it; as long as `chunks`.
 
-    A slow consumer and a slow server differ here.
+    They tell a slow consumer from a slow server.
     """
     tokens: Sequence[int] = ()
-    """For every chunk, how many output tokens it brought; as long as `chunks`, or empty where nobody told."""
+    """For every chunk, its output tokens; as long as `chunks`, or empty where they are not reported."""
     phases: tuple[Phase, ...] = ()
-    """What the engine says of itself, in order."""
+    """The phases that the engine or the library reported, in order."""
     first_token: float | None = None
-    """When the first chunk arrived that carried generated output; chat streams open with one that carries none."""
+    """The moment of the first chunk with generated output. The first chunk of a chat stream has none."""
 
     @property
     def asked(self) -> list[float]:
-        """For every chunk, when the consumer asked for it."""
+        """For every chunk, the moment at which the consumer asked for it."""
         return list(map(add, (self.started, *self.chunks), self.waits))
 
     @property
     def duration(self) -> float:
-        """Seconds from the start until the response was fully received, or given up."""
+        """Seconds from the start to the end of the response, complete or not."""
         return self.ended - self.started
 
     @property
@@ -164,36 +163,53 @@ class Timing(NamedTuple):
         return self.wall_ns(self.ended)
 
     def wall_ns(self, moment: float) -> int:
-        """Wall clock at a moment of the operation's clock, nanoseconds since the epoch."""
+        """Wall clock at a moment of the monotonic clock, nanoseconds since the epoch."""
         return self.began_ns + round((moment - self.started) * 1e9)
 
     @property
     def time_to_first_chunk(self) -> float | None:
-        """Seconds from the start to the first chunk; `None` if none came."""
+        """Seconds from the start to the first chunk; `None` without chunks."""
         return self.chunks[0] - self.started if self.chunks else None
 
     @property
     def time_to_first_token(self) -> float | None:
-        """Seconds from the start to the first generated output; `None` if none came or nothing was streamed."""
+        """Seconds from the start to the first generated output; `None` without output or without a stream."""
         return None if self.first_token is None else self.first_token - self.started
+
+    def time_per_output_token(self, output_tokens: int | None, sequences: int = 1) -> float | None:
+        """Seconds per output token after the first one, until the end; `None` unless `first_token` and a second token are known.
+
+        `output_tokens` are those of all `sequences`, which are generated side by side.
+        """
+        first = self.time_to_first_token
+        return None if first is None else time_per_output_token(self.duration - first, output_tokens, sequences)
+
+
+def time_per_output_token(generating: float, output_tokens: int | None, sequences: int = 1) -> float | None:
+    """Seconds per output token after the first one; `None` if there is no second one.
+
+    `generating` is the time from the first token to the last. `output_tokens` are those of all `sequences`, generated side by side.
+    """
+    later_tokens = (output_tokens or 0) / sequences - 1
+    return generating / later_tokens if later_tokens > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an operation failed."""
+    """The error that an operation ended with."""
 
     type: str
-    """Low-cardinality, fit for `error.type`: `openai.RateLimitError`."""
+    """`error.type`, of low cardinality: `openai.RateLimitError`."""
     summary: str
-    """One line that repeats nothing of what was asked or answered: `RateLimitError 429 rate_limit_exceeded`."""
+    """One line without content: `RateLimitError 429 rate_limit_exceeded`."""
     message: str | None = None
-    """The error's own words, which may repeat content: `None` unless content was captured."""
+    """The error's message, which may hold content: `None` unless content is captured."""
     stacktrace: str | None = None
-    """As Python prints it, message included: `None` unless content was captured."""
+    """The stack trace as Python prints it, with the message: `None` unless content is captured."""
 
     @classmethod
     def of(cls, error: BaseException, *details: object, message: str | None = None) -> Failure:
-        """What an exception says. `details` are words that are safe to repeat; `message` is given if content is wanted."""
+        """The failure of an exception. `details` go into the summary and must hold no content. `message` is for captured content only."""
         kind = type(error)
         name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
         return cls(
@@ -205,44 +221,45 @@ class Failure:
 
 
 class Operation(NamedTuple):
-    """One finished GenAI operation: everything that spans, events, metrics, recordings and summaries are made from."""
+    """One finished GenAI operation: spans, events, metrics, recordings and summaries are made from it."""
 
     request: Request
     timing: Timing
     response: Response = Response()
     prompt: Prompt | None = None
-    """`None` unless content was captured."""
+    """`None` unless content is captured."""
     failure: Failure | None = None
-    """`None` if it succeeded, and also if the caller stopped it early: that is not an error."""
+    """`None` for a success, and for an operation that its caller stopped, which is no error."""
     unfinished: bool = False
-    """Whether the process came to its end first, so that nobody knows how it would have ended."""
+    """Whether the process ended before the operation did."""
 
 
-# ── an engine ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── engines ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class EngineStats(NamedTuple):
-    """How busy an engine is, as it tells of itself, after a step or whenever it likes.
+    """The load of an engine, as it reports it after a step or at any other time.
 
-    A state that is `None` is not told this time: what was told last holds. What is counted is counted since the report before.
+    A gauge that is `None` keeps the value of the report before. Counts are those since the report before.
     """
 
     provider: str
-    """As `Request.provider`."""
+    """`gen_ai.provider.name`."""
     model: str | None
-    """As its users call it."""
+    """The model's name in requests."""
     engine_index: int = 0
-    """Which of the engines behind one model, where there are several."""
+    """Index of the engine, where a model has several."""
     running: int | None = None
-    """Requests that it works on now."""
+    """Gauge: requests that the engine works on."""
     waiting: int | None = None
-    """Requests that wait for it now, for whatever reason."""
+    """Gauge: requests that wait for the engine, for any reason."""
     kv_cache_utilization: float | None = None
-    """Share of the KV cache that is in use now, 0 to 1."""
+    """Gauge: the used share of the KV cache, 0 to 1."""
     batch_tokens: int | None = None
-    """Tokens computed in the step that is reported, of prompts and answers; `None` if none is."""
+    """Tokens computed in the reported step, of prompts and responses; `None` if the report is not of a step."""
     preemptions: int = 0
+    """Count: requests that lost their place in the KV cache and will be computed again."""
     prefix_cache_queries: int = 0
-    """Prompt tokens looked up."""
+    """Count: prompt tokens that were looked up in the prefix cache."""
     prefix_cache_hits: int = 0
-    """Prompt tokens found."""
+    """Count: prompt tokens that were found there."""

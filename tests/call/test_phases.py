@@ -1,4 +1,4 @@
-"""The parts of an operation that have times of their own, what they tell, and the first generation of a process."""
+"""The phases of an operation, their attributes, and the first generation of a process."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ LOAD = replace(
 
 @pytest.fixture
 def loading(recorded: Recorded) -> Iterator[Any]:
-    """A library that loads."""
+    """A library that loads a model."""
     module = loading_library()
     sys.modules["toy_library"] = module
     telemetry = Telemetry("toy", "1", Config(), **recorded.providers)
@@ -90,7 +90,7 @@ def loading(recorded: Recorded) -> Iterator[Any]:
     del sys.modules["toy_library"]
 
 
-def test_the_parts_of_loading_are_spans_and_times_of_it(loading: Any, recorded: Recorded) -> None:
+def test_the_phases_of_loading_are_spans_and_attributes(loading: Any, recorded: Recorded) -> None:
     assert loading.Model.load() == "model"
     find, read, load = recorded.spans(3)
     assert [span.name for span in (find, read, load)] == ["resolve", "read_weights", "load_model"]
@@ -103,21 +103,21 @@ def test_the_parts_of_loading_are_spans_and_times_of_it(loading: Any, recorded: 
     assert attribute(load, "otel_genai.load.device") == "cpu"
 
 
-def test_a_part_that_fails_has_its_time_too(loading: Any, recorded: Recorded) -> None:
+def test_a_phase_that_fails_is_timed(loading: Any, recorded: Recorded) -> None:
     with pytest.raises(ToyError):
         loading.Model.load(fails=True)
     _, read, load = recorded.spans(3)
     assert (read.name, attribute(load, "error.type")) == ("read_weights", "tests.support.toy_library.ToyError")
 
 
-def test_outside_of_its_operation_a_part_is_left_alone(loading: Any, recorded: Recorded) -> None:
+def test_outside_of_its_operation_a_phase_is_not_timed(loading: Any, recorded: Recorded) -> None:
     assert loading.find() == 100
     recorded.spans(0)
     assert loading.Model().ask() == "answer"
     assert "otel_genai.phase.resolve" not in (recorded.span().attributes or {})
 
 
-def test_loading_is_no_call_of_a_client(loading: Any, recorded: Recorded) -> None:
+def test_loading_has_no_client_metrics(loading: Any, recorded: Recorded) -> None:
     loading.Model.load()
     assert recorded.metrics() == {}
 
@@ -142,7 +142,7 @@ SERVED = Operation(
 )
 
 
-def test_phases_of_an_engine_are_spans_if_that_is_asked_for(recorded: Recorded) -> None:
+def test_phases_of_an_engine_are_spans_if_the_setting_says_so(recorded: Recorded) -> None:
     reported(recorded, SERVED, phase_spans=True)
     assert [(span.name, span.start_time, span.end_time) for span in recorded.spans(4)] == [
         ("queue", 1_000_000_000, 1_250_000_000),
@@ -157,12 +157,12 @@ def test_phases_of_an_engine_are_attributes_by_default(recorded: Recorded) -> No
     assert attribute(recorded.span(), "otel_genai.phase.prefill") == 0.25
 
 
-def test_a_phase_that_comes_twice_is_summed() -> None:
+def test_phases_of_one_name_are_summed() -> None:
     timing = Timing(0, 0.0, 1.0, phases=(Phase("resolve", 0.0, 0.25), Phase("resolve", 0.5, 0.75)))
     assert render.outcome_attributes(SERVED._replace(timing=timing)) == {"otel_genai.phase.resolve": 0.5}
 
 
-def test_the_pace_of_loading_is_that_of_reading_the_weights() -> None:
+def test_bytes_per_second_are_those_of_reading_the_weights() -> None:
     loaded = Operation(
         request=Request(operation="load_model", provider="toy", side=Side.INTERNAL),
         timing=Timing(0, 0.0, 4.0, phases=(Phase("read_weights", 1.0, 3.0),)),
@@ -182,7 +182,7 @@ def test_the_pace_of_loading_is_that_of_reading_the_weights() -> None:
 
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that has not generated anything."""
+    """A process without a generation so far."""
     monkeypatch.setattr(process_start, "_generated_in", None)
 
 
@@ -209,22 +209,22 @@ def test_the_first_generation_of_a_process_is_an_event(recorded: Recorded) -> No
         SERVED._replace(unfinished=True),
     ],
 )
-def test_what_is_no_generation_of_its_own_is_not_the_first(recorded: Recorded, operation: Operation) -> None:
+def test_operations_without_a_generation_are_not_the_first_one(recorded: Recorded, operation: Operation) -> None:
     reported(recorded, operation)
     assert recorded.events() == []
 
 
-on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc is of Linux")
 
 
 @on_linux
-def test_the_age_of_the_process_is_what_the_system_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_age_of_the_process_is_read_from_proc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ticks = os.sysconf("SC_CLK_TCK")
     began = round((time.clock_gettime(time.CLOCK_BOOTTIME) - 100) * ticks)
-    told = tmp_path / "stat"
-    # A command is called what it likes; the start is the twenty-second field.
-    told.write_text(f"7 (a) name (b) S {' '.join(['1'] * 18)} {began} 2 3\n")
-    monkeypatch.setattr(process_start, "_STATUS", told)
+    stat = tmp_path / "stat"
+    # proc(5): the start is the 22nd field; the command, the second one, may hold spaces and parentheses.
+    stat.write_text(f"7 (a) name (b) S {' '.join(['1'] * 18)} {began} 2 3\n")
+    monkeypatch.setattr(process_start, "_STATUS", stat)
     assert process_start.seconds_until(time.time_ns()) == pytest.approx(100, abs=0.5)
     assert process_start.seconds_until(time.time_ns() - 10_000_000_000) == pytest.approx(90, abs=0.5)
 
@@ -236,6 +236,6 @@ def test_this_process_has_an_age() -> None:
     assert age > 0
 
 
-def test_where_the_system_does_not_tell_nobody_guesses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_proc_the_age_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(process_start, "_STATUS", tmp_path / "absent")
     assert process_start.seconds_until(0) is None

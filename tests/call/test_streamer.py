@@ -1,4 +1,4 @@
-"""The life of a call whose library pushes what it generates, and the metrics of each side."""
+"""Calls of libraries that push chunks to a streamer or only do steps, and the metrics of each side."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import sys
 import threading
 import types
 from dataclasses import replace
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,16 +28,8 @@ if TYPE_CHECKING:
     from otel_genai.endpoint.arguments import Arguments
 
 
-@pytest.fixture
-def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock that advances by one second every time it is read, from 100 s."""
-    ticks = count(100)
-    for module in ("call", "streamer"):
-        monkeypatch.setattr(f"otel_genai.call.{module}.perf_counter", lambda: float(next(ticks)))
-
-
 class Streamer:
-    """What an application hands to a library that pushes."""
+    """A streamer of the application."""
 
     def __init__(self) -> None:
         self.received: list[str] = []
@@ -54,8 +45,10 @@ class Streamer:
 
 
 class Generation(StreamerFold):
-    def __init__(self, *, alone: bool) -> None:
-        self._alone = alone
+    """The fold of one call; it counts steps if the call has no streamer."""
+
+    def __init__(self, *, has_streamer: bool) -> None:
+        self._has_streamer = has_streamer
         self._pieces: list[str] = []
         self._result: list[str] = []
 
@@ -64,7 +57,7 @@ class Generation(StreamerFold):
         return True
 
     def counts_steps(self) -> bool:
-        return self._alone
+        return not self._has_streamer
 
     def stepped(self, instance: Any) -> bool:
         self._pieces.append("step")
@@ -102,24 +95,24 @@ def pushing_library() -> types.ModuleType:
     return module
 
 
-def tap(arguments: Arguments, content: bool, tee: StreamerTee) -> tuple[Arguments, Generation]:
+def hook(arguments: Arguments, content: bool, tee: StreamerTee) -> tuple[Arguments, Generation]:
     streamer = arguments.kwargs.get("streamer")
-    ours = {**arguments.kwargs, "streamer": tee(streamer, 1)} if streamer is not None else arguments.kwargs
-    return arguments._replace(kwargs=ours), Generation(alone=streamer is None)
+    hooked = {**arguments.kwargs, "streamer": tee(streamer, 1)} if streamer is not None else arguments.kwargs
+    return arguments._replace(kwargs=hooked), Generation(has_streamer=streamer is not None)
 
 
 PUSHING = replace(
     TOY,
     default=TOY.default._replace(side=Side.INTERNAL),
     request=lambda arguments: TOY.default._replace(side=Side.INTERNAL),
-    tap=tap,
+    tap=hook,
     origin=lambda arguments: arguments.kwargs.get("streamer"),
 )
 
 
 @pytest.fixture
 def pushing(recorded: Recorded) -> Iterator[Any]:
-    """A library that pushes what it generates to an object that it is given."""
+    """A client of a library that pushes its output to a streamer."""
     module = pushing_library()
     sys.modules["toy_library"] = module
     telemetry = Telemetry("toy", "1", Config(), **recorded.providers)
@@ -138,7 +131,7 @@ def pushing(recorded: Recorded) -> Iterator[Any]:
 
 
 @pytest.mark.usefixtures("ticking")
-def test_what_is_pushed_has_its_times_and_reaches_the_streamer_itself(pushing: Any, recorded: Recorded) -> None:
+def test_pushed_chunks_are_timed_and_reach_the_applications_streamer(pushing: Any, recorded: Recorded) -> None:
     operations: list[Operation] = []
     stop = observe(lambda operation, _: operations.append(operation))
     streamer = Streamer()
@@ -146,7 +139,7 @@ def test_what_is_pushed_has_its_times_and_reaches_the_streamer_itself(pushing: A
     stop()
     assert (streamer.received, streamer.ended) == (["prompt", "a", "bc"], True)
     (timing,) = [operation.timing for operation in operations]
-    # 100 start, 101 the call; 102 the prompt was taken; then each came, and was taken.
+    # 100 start, 101 the call; 102 the streamer has consumed the prompt; then each chunk arrives, and is consumed.
     assert list(timing.asked) == [102.0, 104.0]
     assert list(timing.chunks) == [103.0, 105.0]
     assert list(timing.tokens) == [1, 2]
@@ -157,18 +150,18 @@ def test_what_is_pushed_has_its_times_and_reaches_the_streamer_itself(pushing: A
     assert attribute(span, "gen_ai.usage.input_tokens") == 3
 
 
-def test_without_a_streamer_what_is_returned_is_read(pushing: Any, recorded: Recorded) -> None:
+def test_without_a_streamer_the_result_is_read(pushing: Any, recorded: Recorded) -> None:
     assert pushing.create(pieces=["a", "b"]) == ["a", "b"]
     assert attribute(recorded.span(), "gen_ai.usage.input_tokens") == 2
 
 
 @pytest.mark.usefixtures("ticking")
-def test_steps_have_times_though_nobody_is_pushed_anything(
+def test_steps_are_timed_where_there_is_no_streamer(
     pushing: Any, operations: list[Operation], recorded: Recorded
 ) -> None:
     pushing.create(pieces=["a", "b", "c"])
     (timing,) = [operation.timing for operation in operations]
-    # 100 start, 101 the call; 102 a step that is none by itself, then two that are.
+    # 100 start, 101 the call; 102 a step without output, then two steps with some.
     assert list(timing.asked) == [101.0, 103.0]
     assert list(timing.chunks) == [103.0, 104.0]
     assert timing.first_token == 103.0
@@ -177,12 +170,12 @@ def test_steps_have_times_though_nobody_is_pushed_anything(
     assert "gen_ai.server.time_to_first_token" in recorded.metrics()
 
 
-def test_steps_outside_of_a_call_are_nobodys(pushing: Any, recorded: Recorded) -> None:
+def test_steps_outside_of_a_call_are_not_reported(pushing: Any, recorded: Recorded) -> None:
     pushing.advance()
     recorded.spans(0)
 
 
-def test_a_streamer_that_raises_ends_the_call_with_what_came(pushing: Any, recorded: Recorded) -> None:
+def test_a_streamer_that_raises_ends_the_call_with_the_output_so_far(pushing: Any, recorded: Recorded) -> None:
     with pytest.raises(ToyError, match=r"^the streamer refuses$"):
         pushing.create(streamer=Streamer(), pieces=["prompt", "a", "refused", "b"])
     span = recorded.span()
@@ -190,7 +183,9 @@ def test_a_streamer_that_raises_ends_the_call_with_what_came(pushing: Any, recor
     assert attribute(span, "gen_ai.usage.output_tokens") == len("a" + "refused")
 
 
-def test_a_call_in_a_bare_thread_belongs_to_whoever_made_its_streamer(pushing: Any, recorded: Recorded) -> None:
+def test_a_call_in_a_bare_thread_is_a_child_of_the_span_in_which_its_streamer_was_made(
+    pushing: Any, recorded: Recorded
+) -> None:
     with trace.use_span(recorded.tracer_provider.get_tracer("app").start_span("app"), end_on_exit=True):
         streamer = Streamer()
         thread = threading.Thread(target=pushing.create, kwargs={"streamer": streamer, "pieces": ["prompt", "a"]})
@@ -200,7 +195,7 @@ def test_a_call_in_a_bare_thread_belongs_to_whoever_made_its_streamer(pushing: A
     assert call.parent == app.context
 
 
-def test_a_call_with_a_span_around_it_belongs_to_that(pushing: Any, recorded: Recorded) -> None:
+def test_a_call_within_a_span_is_a_child_of_that_span(pushing: Any, recorded: Recorded) -> None:
     tracer = recorded.tracer_provider.get_tracer("app")
     with trace.use_span(tracer.start_span("maker"), end_on_exit=True):
         streamer = Streamer()
@@ -249,12 +244,12 @@ def test_metrics_are_those_of_the_side(recorded: Recorded, side: Side, metrics: 
     assert set(recorded.metrics()) == metrics
     assert attribute(recorded.span(), "otel_genai.phase.queue") == 0.125
     if side is Side.SERVER:
-        # Three tokens followed the first within the 0.75 s that were left.
+        # Three tokens follow the first in the remaining 0.75 s.
         (point,) = recorded.metrics()["gen_ai.server.time_per_output_token"]
         assert (point.count, point.sum) == (1, 0.25)
 
 
-def test_times_lead_to_the_span_and_counts_do_not(recorded: Recorded) -> None:
+def test_times_have_exemplars_and_counts_have_none(recorded: Recorded) -> None:
     telemetry = Telemetry("toy", "1", Config(), **recorded.providers)
     request = Request(operation="chat", provider="toy")
     span = telemetry.start(request, 0)
@@ -267,7 +262,7 @@ def test_times_lead_to_the_span_and_counts_do_not(recorded: Recorded) -> None:
     assert exemplars == {"gen_ai.client.operation.duration": 1, "gen_ai.client.token.usage": 0}
 
 
-def test_time_per_token_is_that_of_each_of_several_sequences(recorded: Recorded) -> None:
+def test_time_per_output_token_is_that_of_each_of_several_sequences(recorded: Recorded) -> None:
     telemetry = Telemetry("toy", "1", Config(), **recorded.providers)
     request = Request(operation="chat", provider="toy", side=Side.INTERNAL)
     span = telemetry.start(request, 0)

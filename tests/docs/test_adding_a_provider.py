@@ -1,4 +1,4 @@
-"""The provider of docs/adding-a-provider.md, run as it stands there, against a library that is installed for the test."""
+"""The code of docs/adding-a-provider.md, unchanged, with a library that the test makes."""
 
 from __future__ import annotations
 

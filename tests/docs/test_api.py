@@ -6,10 +6,14 @@ import ast
 import re
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
+from opentelemetry.trace import INVALID_SPAN
 
+import otel_genai
 from docs.generate.api import PUBLIC_MODULES, docstring, exports, source_of
+from otel_genai.telemetry import observers
 
 ROOT = Path(__file__).parents[2]
 WITHIN_THE_PACKAGE = {"adding-a-provider.md", "architecture.md"}
@@ -67,3 +71,23 @@ def test_the_imports_of_a_page_are_found() -> None:
         "otel_genai.call",
     }
     assert python_of(ROOT / "README.md")
+
+
+def test_the_example_prints_slow_streams(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"## Example\n\n```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(example, names)
+    try:
+        for first_token in (1.75, 0.5, None):
+            observers.notify(
+                otel_genai.Operation(
+                    request=otel_genai.Request(operation="chat", provider="openai", model="gpt-5-mini"),
+                    timing=otel_genai.Timing(began_ns=0, started=0.0, ended=3.0, first_token=first_token),
+                ),
+                INVALID_SPAN,
+            )
+    finally:
+        names["stop"]()
+        otel_genai.uninstrument()
+    assert capsys.readouterr().out == f"gpt-5-mini: 1.8 s, trace {'0' * 32}\n"

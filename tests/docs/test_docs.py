@@ -1,4 +1,4 @@
-"""The documentation against the code: its tables are what the code makes of them, it leaves nothing out, and what it refers to exists."""
+"""The documentation agrees with the code: its tables are up to date, it is complete, and its references exist."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def page(name: str) -> str:
 
 
 def names_in(namespace: ModuleType) -> set[str]:
-    """The attributes and events that a module names; values have no dot."""
+    """The attributes and events that a module names; names of values have no dot."""
     found = {value for constant, value in vars(namespace).items() if constant.isupper() and "." in str(value)}
     return {name.replace("{}", "<phase>" if namespace is otel_genai else "<modality>") for name in found}
 
@@ -45,7 +45,7 @@ def names_in(namespace: ModuleType) -> set[str]:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_tables_are_what_the_code_makes_of_them(path: Path) -> None:
+def test_generated_tables_are_up_to_date(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert text == with_tables(text), "run `make docs`"
 
@@ -55,7 +55,7 @@ def test_every_table_is_on_a_page() -> None:
     assert placed == TABLES.keys()
 
 
-# ── nothing is left out ────────────────────────────────────────────────────────────────────────────────────────────────
+# ── completeness ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_every_setting_is_documented() -> None:
@@ -78,11 +78,11 @@ def test_every_metric_is_documented() -> None:
     assert [name for name in sorted(names) if f"| `{name}` |" not in page("telemetry.md")] == []
 
 
-def test_every_attribute_that_is_reported_has_a_meaning_and_the_other_way_round() -> None:
+def test_the_attributes_with_a_meaning_are_the_reported_ones() -> None:
     assert attribute_values().keys() == MEANINGS.keys()
 
 
-def test_every_event_that_is_emitted_is_documented() -> None:
+def test_every_emitted_event_is_documented() -> None:
     emitted = {name for vintage in (V1_41, LATEST) for report in reports(vintage) for name in report.events}
     assert emitted == EMITTED_WHEN.keys()
 
@@ -94,7 +94,7 @@ def test_every_endpoint_has_its_example() -> None:
     assert all(endpoint in instrumented for endpoint in examples)
 
 
-# ── what is referred to exists ─────────────────────────────────────────────────────────────────────────────────────────
+# ── references ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @cache
@@ -107,26 +107,26 @@ def functions_in(name: str) -> set[str]:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_every_test_that_is_named_exists(path: Path) -> None:
+def test_every_test_that_a_page_names_exists(path: Path) -> None:
     named = re.findall(r"`(?:tests/)?([\w/]*test_\w+\.py)::(\w+)", path.read_text(encoding="utf-8"))
     assert [f"{file}::{name}" for file, name in named if name not in functions_in(file)] == []
 
 
 def test_every_row_of_behaviour_names_its_test() -> None:
-    rows = [line for line in page("behaviour.md").splitlines() if line.startswith("| ")]
-    told = [row for row in rows if not row.startswith(("| What", "| ---"))]
-    assert len(told) > 40
-    assert [row for row in told if not re.search(r"`tests/[\w/]*test_\w+\.py::test_\w+` \|$", row)] == []
+    lines = [line for line in page("behaviour.md").splitlines() if line.startswith("| ")]
+    rows = [line for line in lines if not line.startswith(("| What", "| ---"))]
+    assert len(rows) > 40
+    assert [row for row in rows if not re.search(r"`tests/[\w/]*test_\w+\.py::test_\w+` \|$", row)] == []
 
 
 def anchors(text: str) -> set[str]:
-    """Of a page's headings, as GitHub makes them."""
+    """The anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_every_link_to_a_file_of_the_repository_leads_there(path: Path) -> None:
+def test_every_link_to_a_file_of_the_repository_exists(path: Path) -> None:
     dead: list[str] = []
     for link in re.findall(r"\]\((?!\w+:)([^)\s]+)\)", path.read_text(encoding="utf-8")):
         name, _, anchor = link.partition("#")

@@ -1,4 +1,4 @@
-"""Raw responses: the application keeps its raw object and reads it in its own way; telemetry is as complete as otherwise."""
+"""Raw responses: the application keeps its very object and reads it in its own way, and telemetry is as complete as of a parsed one."""
 
 from __future__ import annotations
 
@@ -81,9 +81,9 @@ def by_bytes(response: APIResponse[Any]) -> Any:
     return "Hello!" if b"Hello!" in b"".join(response.iter_bytes(7)) else None
 
 
-@pytest.mark.parametrize("way", [by_parse, by_json, by_text, by_read, by_lines, by_bytes])
+@pytest.mark.parametrize("read", [by_parse, by_json, by_text, by_read, by_lines, by_bytes])
 def test_a_body_that_the_application_reads_in_its_own_way(
-    instrumented: Recorded, way: Callable[[APIResponse[Any]], Any]
+    instrumented: Recorded, read: Callable[[APIResponse[Any]], Any]
 ) -> None:
     with (
         scripted(Answer(completion())) as server,
@@ -91,7 +91,7 @@ def test_a_body_that_the_application_reads_in_its_own_way(
     ):
         assert type(response) is APIResponse
         assert instrumented.spans(0) == []
-        assert way(response) == "Hello!"
+        assert read(response) == "Hello!"
     assert attributes(instrumented.span()) == COMPLETED
     assert instrumented.metrics().keys() == {"gen_ai.client.operation.duration", "gen_ai.client.token.usage"}
 
@@ -108,15 +108,15 @@ def read_odd_pieces(response: APIResponse[Any]) -> int:
     return b"".join(response.iter_bytes(3)).count(b"data: {")
 
 
-@pytest.mark.parametrize("way", [read_lines, read_stream, read_odd_pieces])
+@pytest.mark.parametrize("read", [read_lines, read_stream, read_odd_pieces])
 def test_a_raw_stream_that_the_application_reads_in_its_own_way(
-    instrumented: Recorded, way: Callable[[APIResponse[Any]], int]
+    instrumented: Recorded, read: Callable[[APIResponse[Any]], int]
 ) -> None:
     with (
         scripted(Answer(events=HELLO)) as server,
         client(server).chat.completions.with_streaming_response.create(**ARGUMENTS, stream=True) as response,
     ):
-        assert way(response) == 5
+        assert read(response) == 5
     assert attributes(instrumented.span()) == STREAMED
 
 
@@ -128,14 +128,14 @@ async def async_read_stream(response: Any) -> int:
     return sum([1 async for _ in await response.parse()])
 
 
-@pytest.mark.parametrize("way", [async_read_lines, async_read_stream])
-async def test_an_async_raw_stream(instrumented: Recorded, way: Callable[[Any], Awaitable[int]]) -> None:
+@pytest.mark.parametrize("read", [async_read_lines, async_read_stream])
+async def test_an_async_raw_stream(instrumented: Recorded, read: Callable[[Any], Awaitable[int]]) -> None:
     with scripted(Answer(events=HELLO)) as server:
         async with (
             async_client(server) as asynchronous,
             asynchronous.chat.completions.with_streaming_response.create(**ARGUMENTS, stream=True) as response,
         ):
-            assert await way(response) == 5
+            assert await read(response) == 5
     assert attributes(instrumented.span()) == STREAMED
 
 
@@ -149,7 +149,7 @@ async def test_an_async_body(instrumented: Recorded) -> None:
     assert attributes(instrumented.span()) == COMPLETED
 
 
-def test_a_raw_response_that_is_left_early_is_no_error(instrumented: Recorded) -> None:
+def test_a_raw_response_that_is_closed_early_is_no_error(instrumented: Recorded) -> None:
     hold = threading.Event()
     with scripted(Answer(events=[*HELLO[:2], hold])) as server:
         with client(server).chat.completions.with_streaming_response.create(**ARGUMENTS, stream=True) as response:
@@ -169,7 +169,7 @@ def test_a_raw_response_that_is_never_read_is_reported(instrumented: Recorded) -
     assert "gen_ai.usage.output_tokens" not in (instrumented.span().attributes or {})
 
 
-def test_a_raw_response_that_was_read_looks_as_if_nobody_had_listened(instrumented: Recorded) -> None:
+def test_a_raw_response_that_was_read_has_no_shadowed_methods_left(instrumented: Recorded) -> None:
     with (
         scripted(Answer(completion())) as server,
         client(server).chat.completions.with_streaming_response.create(**ARGUMENTS) as response,
@@ -206,7 +206,7 @@ async def test_raw_streams_side_by_side(instrumented: Recorded, model_server: st
 
 @pytest.mark.usefixtures("_lenient")
 def test_events_of_several_lines_and_events_that_are_no_json(instrumented: Recorded) -> None:
-    # The scripted server writes `data: …` and an empty line around what it is given.
+    # The scripted server writes `data: ` before each of these, and an empty line after it.
     in_two_lines = '{"id": "chatcmpl-1", "model": "gpt-4o-2024-08-06",\r\ndata: "choices": []}'
     with scripted(Answer(events=[in_two_lines, "no json", *HELLO[1:]])) as server:
         raw = client(server).chat.completions.with_raw_response.create(**ARGUMENTS, stream=True)

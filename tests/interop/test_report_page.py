@@ -22,7 +22,7 @@ pytestmark = pytest.mark.interop
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CHARTS = {"dots", "in-flight", "throughput", "timeline", "tokens-in-out", "tokens-first"}
-DISTRIBUTIONS = {"duration", "first-token", "inter-token", "per-output-token"}
+DISTRIBUTIONS = {"duration", "first-token", "inter-chunk", "per-output-token"}
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&amp;"
 
 # What the driver of a software renderer says of itself.
@@ -101,7 +101,7 @@ def test_the_scripts_percentiles_are_those_of_the_table(tmp_path: Path) -> None:
     assert said == []
     in_table = list(zip(*(row[2:6] for row in figures(found)), strict=True))
     for panel, column, count in zip(
-        ("duration", "first-token", "inter-token", "per-output-token"), in_table, ("9", "9", "27", "9"), strict=True
+        ("duration", "first-token", "inter-chunk", "per-output-token"), in_table, ("9", "9", "27", "9"), strict=True
     ):
         assert percentiles(found, panel) == [*column, count]
 
@@ -145,7 +145,7 @@ def test_another_script_does_not_run(tmp_path: Path) -> None:
     ],
     ids=["nothing", "an error", "no time at all", "unfinished", "tokens by chunk", "tokens by chunk of some"],
 )
-def test_what_little_there_is_is_drawn_without_a_complaint(lines: list[Line], throughput: str, tmp_path: Path) -> None:
+def test_little_data_is_drawn_without_a_complaint(lines: list[Line], throughput: str, tmp_path: Path) -> None:
     found, said = opened(reported(tmp_path, write(tmp_path / "run.jsonl", header(), *lines)))
     assert said == []
     assert ready(found)
@@ -164,7 +164,7 @@ def test_without_webgl_the_longest_gaps_are_drawn(tmp_path: Path) -> None:
     assert is_drawn(found.named("dots"))
 
 
-def test_loading_that_took_longer_than_all_the_rest_does_not_squeeze_the_dots(tmp_path: Path) -> None:
+def test_long_loading_does_not_squeeze_the_dots(tmp_path: Path) -> None:
     recording = write(
         tmp_path / "run.jsonl",
         header(),

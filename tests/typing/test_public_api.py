@@ -150,3 +150,13 @@ def test_the_fields_of_engine_statistics() -> None:
 def test_a_record_with_an_unknown_field_is_an_error() -> None:
     with pytest.raises(TypeError):
         Usage(prompt_tokens=3)  # type: ignore[call-arg]
+
+
+def test_an_operation_by_hand(recorded: Recorded) -> None:
+    operations = otel_genai.ManualOperations("app", **recorded.providers)
+    call = operations.begin(OPERATION.request)
+    assert_type(call, otel_genai.ManualCall)
+    assert_type(call.is_open, bool)
+    call.finish(OPERATION.response)
+    operations.close()
+    assert recorded.span().name == "chat gpt-5-mini"

@@ -1,1 +1,1 @@
-"""The life of a call: how it begins, is followed and ends. Nothing is imported here, so that a process pays only for what it uses."""
+"""The life of a call, from its beginning to its end. Nothing is imported here: a process pays only for the modules that it uses."""

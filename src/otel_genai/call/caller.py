@@ -24,7 +24,7 @@ class Caller(NamedTuple):
     request: Request
     """The operation's request, with the name and the side that the caller gives it."""
     inference: str | None = None
-    """`gen_ai.operation.name` of inferences beneath this operation, where this operation decides it."""
+    """`gen_ai.operation.name` of inferences inside this operation, where this operation decides it."""
     parent: Context | None = None
     """The context of the operation's parent; `None` for the current context."""
     inbound: InboundRequest | None = None

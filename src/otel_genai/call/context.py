@@ -36,7 +36,7 @@ _creation_contexts: WeakKeyDictionary[object, Context] = WeakKeyDictionary()
 
 
 class CurrentOperation:
-    """An operation as the code beneath it sees it, and what that code reports to it."""
+    """An operation as the code inside it sees it, with that code's reports to it."""
 
     __slots__ = ("extra", "inference", "kind", "phases", "served_model")
 
@@ -44,7 +44,7 @@ class CurrentOperation:
         self.kind = kind
         """`Request.kind`."""
         self.inference = inference
-        """`gen_ai.operation.name` of inferences beneath it, where this operation decides it."""
+        """`gen_ai.operation.name` of inferences inside it, where this operation decides it."""
         self.served_model: str | None = None
         """The model that answered, where only a header of the response says so."""
         self.phases: tuple[Phase, ...] = ()

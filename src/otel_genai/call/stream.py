@@ -103,7 +103,7 @@ class _StreamProxy(_Closable):
     def __getattr__(self, name: str) -> Any:
         attribute = super().__getattr__(name)
         if name == "response":
-            # The HTTP response beneath: openai's stream helpers close it in place of the stream, and so may the application.
+            # openai's stream helpers close the HTTP response in place of the stream, and so may the application.
             return _Closable(attribute, self._self_call)
         return attribute
 

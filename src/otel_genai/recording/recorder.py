@@ -1,6 +1,6 @@
-"""Records every operation of this process to a file, a line each, as soon as it has ended: a process that is killed loses none of them.
+"""Records every finished operation of this process to a file, a line each, at once: a killed process loses none of them.
 
-A line is one write and takes no lock, because an operation may end anywhere: in any thread, and in a finalizer.
+A line is one write without a lock, because an operation may end anywhere: in any thread, and in a finalizer.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any
 
 from otel_genai.recording.file import encode
-from otel_genai.recording.file.argv import shown
+from otel_genai.recording.file.argv import recordable
 from otel_genai.recording.file.locking import NotARecordingError, OwnFile, claim
 from otel_genai.telemetry.observers import observe
 from otel_genai.version import __version__
@@ -28,17 +28,15 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("otel_genai")
 
-"""Of our entry points, which are named after the libraries that they instrument."""
-
 _recorder: Recorder | None = None
 
 
 def record_to(path: Path | None, limit_bytes: int) -> None:
-    """Record to this file from now on, or no longer if it is `None`. A recording to the same file goes on.
+    """Record to this file from now on, or stop if it is `None`. A recording to the same file continues.
 
-    A file that cannot be written is one warning.
+    A file that cannot be written is one warning in the log.
     """
-    global _recorder  # noqa: PLW0603  # one a process, as the observers are
+    global _recorder  # noqa: PLW0603  # one for the process, as the observers
     path = None if path is None else path.absolute()
     if _recorder is not None:
         if _recorder.path == path:
@@ -48,7 +46,7 @@ def record_to(path: Path | None, limit_bytes: int) -> None:
 
 
 class Recorder:
-    """What is recorded in this process, and where. A fork of it has a file of its own, from its first operation on."""
+    """The recording of this process. A fork has a file of its own, from its first operation on."""
 
     def __init__(self, path: Path, limit_bytes: int) -> None:
         self.path = path
@@ -56,15 +54,15 @@ class Recorder:
         self._begin(forked=False)
         self._open()
         self._unobserve = observe(self.write)
-        atexit.register(self._tell_left_out)
+        atexit.register(self._write_left_out)
 
     def _begin(self, *, forked: bool) -> None:
         self._forked = forked
         self._file: OwnFile | None = None
         self._opened = False
         self._opening = threading.RLock()
-        # Whoever takes the one token says that the file is full: `list.pop` is atomic, and so is a step of `count`.
-        self._room = [True]
+        # The thread that pops the one item reports that the file is full: `list.pop` is atomic, as is a step of `count`.
+        self._below_limit = [True]
         self._left_out = count()
 
     def write(self, operation: Operation, span: Any) -> None:
@@ -72,7 +70,7 @@ class Recorder:
         file = self._file if self._opened else self._open()
         if file is None:
             return
-        if not self._room:
+        if not self._below_limit:
             next(self._left_out)
             return
         line = encode.operation(operation, span)
@@ -85,14 +83,14 @@ class Recorder:
             self._give_up(error)
 
     def fork(self) -> None:
-        """Begin anew, because we are another process now."""
+        """Begin anew in a forked process."""
         self._begin(forked=True)
 
     def stop(self) -> None:
-        """Record nothing more."""
+        """Stop recording."""
         self._unobserve()
-        atexit.unregister(self._tell_left_out)
-        self._tell_left_out()
+        atexit.unregister(self._write_left_out)
+        self._write_left_out()
         self._file = None
 
     def _open(self) -> OwnFile | None:
@@ -110,13 +108,13 @@ class Recorder:
     def _fill(self, file: OwnFile) -> None:
         next(self._left_out)
         try:
-            self._room.pop()
+            self._below_limit.pop()
         except IndexError:
             return
         file.append(encode.limit(self._limit_bytes))
-        _logger.warning("%s is as large as it may become: further operations are not recorded", self.path)
+        _logger.warning("%s has reached its size limit: further operations are not recorded", self.path)
 
-    def _tell_left_out(self) -> None:
+    def _write_left_out(self) -> None:
         file, operations = self._file, next(self._left_out)
         if file is None or not operations:
             return
@@ -137,13 +135,13 @@ def _header() -> bytes:
         monotonic_ns=perf_counter_ns(),
         host=os.uname().nodename,
         pid=os.getpid(),
-        command=shown(sys.argv),
+        command=recordable(sys.argv),
         versions={"python": sys.version.split()[0], "otel-genai": __version__, **_libraries()},
     )
 
 
 def _libraries() -> dict[str, str]:
-    """The libraries that can be instrumented and are installed, and their versions."""
+    """The installed libraries with an instrumentation, and their versions."""
     found = {}
     for entry_point in distribution("otel-genai").entry_points.select(group="opentelemetry_instrumentor"):
         for requirement in entry_point.load().requires:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from otel_genai.call.deferred import DeferredCall
+from otel_genai.call.manual import ManualOperations
 from otel_genai.content import Message, Prompt, Text
-from otel_genai.endpoint.arguments import Arguments
-from otel_genai.endpoint.endpoint import Endpoint, SteppedRequestState
+from otel_genai.endpoint.endpoint import SteppedRequestState
 from otel_genai.endpoint.rows import AsgiAppRow
 from otel_genai.instrumentors.options import InstrumentOptions
 from otel_genai.operation import EngineStats, Failure, Phase, Request, Response, Side, Usage
@@ -16,14 +15,13 @@ from otel_genai.semconv import gen_ai, otel_genai
 from otel_genai.server.asgi import ServerMiddleware
 from otel_genai.simulator.engine.inference import Finish, Token
 from otel_genai.simulator.engine.lifecycle import ABORT
-from otel_genai.telemetry.telemetry import Telemetry
-from otel_genai.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from starlette.types import ASGIApp
 
+    from otel_genai.call.manual import ManualCall
     from otel_genai.operation import Timing
     from otel_genai.simulator.engine.inference import Inference
     from otel_genai.simulator.engine.lifecycle import EngineLoad, SequenceTimes, StepOutput, SubmittedRequest
@@ -37,7 +35,7 @@ _OPERATIONS: Final = {
     "/v1/embeddings": gen_ai.EMBEDDINGS,
 }
 """Path → `gen_ai.operation.name` of its requests."""
-_DEFAULT: Final = Request(operation=gen_ai.TEXT_COMPLETION, provider=otel_genai.SIMULATOR, side=Side.INTERNAL)
+_DEFAULT: Final = Request(operation=gen_ai.TEXT_COMPLETION, provider=otel_genai.SIMULATOR, side=Side.SERVER)
 
 
 def request_of(inference: Inference) -> Request:
@@ -154,69 +152,56 @@ class ServerTelemetry:
         config, providers = InstrumentOptions.parse(**options)
         if config.record_file is not None:
             record_to(config.record_file, config.record_limit)
-        self._telemetry = Telemetry(_SCOPE, __version__, config, **providers)
+        self._operations = ManualOperations(_SCOPE, config, **providers)
 
     def observer(self, model: str) -> EngineObserver:
         """The observer of an engine that serves `model`."""
-        return EngineObserver(self._telemetry, model)
+        return EngineObserver(self._operations, model)
 
     def middleware(self, app: ASGIApp) -> ASGIApp:
         """The application with the inbound request of every operation, and with a span for every refused request."""
         row = AsgiAppRow(module="", target="", operations=_OPERATIONS, provider=otel_genai.SIMULATOR)
-        return ServerMiddleware(app, row, self._telemetry)
+        return ServerMiddleware(app, row, self._operations.telemetry)
 
 
 class EngineObserver:
     """Reports the requests of one engine, and its load."""
 
-    def __init__(self, telemetry: Telemetry, model: str) -> None:
-        self._telemetry = telemetry
+    def __init__(self, operations: ManualOperations, model: str) -> None:
+        self._operations = operations
         self._model = model
-        self._open: dict[SubmittedRequest, DeferredCall] = {}
+        self._open: dict[SubmittedRequest, ManualCall] = {}
 
     def submitted(self, request: SubmittedRequest, sequences: Sequence[SequenceTimes]) -> None:
         """Begin an operation."""
-        inference = request.inference
-        endpoint = Endpoint(
-            default=_DEFAULT,
-            request=lambda _: request_of(inference),
-            prompt=lambda _: prompt_of(inference),
-            failure=lambda error, content: Failure.of(error, message=str(error) if content else None),
-            state=lambda _, content: ServedRequest(request, sequences, content=content),
+        call = self._operations.begin(
+            request_of(request.inference),
+            prompt=lambda: prompt_of(request.inference),
+            state=lambda content: ServedRequest(request, sequences, content=content),
         )
-        call = DeferredCall.begin(self._telemetry, endpoint, Arguments(None, (), {}))
-        if call is not None:
+        if call.is_open:
             self._open[request] = call
 
     def step(self, outputs: Sequence[StepOutput]) -> None:
-        """Take in the outputs of a step, and end the operations whose sequences are over."""
-        ended = False
+        """Take in the outputs of a step. An operation ends with the last of its sequences."""
         for output in outputs:
-            call = self._open.get(output.sequence.request)
-            if call is not None:
-                call.notify(output)
-                ended = ended or output.sequence.is_finished
-        if ended:
-            for output in outputs:
-                self._end_if_over(output.sequence.request)
+            self._notify(output.sequence, output)
 
     def cancelled(self, sequences: Sequence[SequenceTimes]) -> None:
-        """Take in a cancellation, and end the operation."""
+        """Take in a cancellation. An operation ends with the last of its sequences."""
         for sequence in sequences:
-            call = self._open.get(sequence.request)
-            if call is not None:
-                call.notify(Cancellation(sequence))
-                self._end_if_over(sequence.request)
+            self._notify(sequence, Cancellation(sequence))
 
-    def _end_if_over(self, request: SubmittedRequest) -> None:
-        call = self._open.get(request)
-        if call is not None and call.is_over():
-            del self._open[request]
-            call.finish()
+    def _notify(self, sequence: SequenceTimes, event: StepOutput | Cancellation) -> None:
+        call = self._open.get(sequence.request)
+        if call is not None:
+            call.notify(event)
+            if sequence.is_finished and not call.is_open:
+                del self._open[sequence.request]
 
     def stats(self, load: EngineLoad) -> None:
         """Report the load."""
-        self._telemetry.report_engine(
+        self._operations.engine_stats(
             self,
             EngineStats(
                 provider=otel_genai.SIMULATOR,

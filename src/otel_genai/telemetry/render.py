@@ -340,12 +340,10 @@ def measurements(
     if operation.failure is None and timing.time_to_first_token is not None:
         if Measure.TIME_TO_FIRST_TOKEN in wanted:
             known.append((Measure.TIME_TO_FIRST_TOKEN, (timing.time_to_first_token,), attributes))
-        # Several sequences are generated in the time of one.
-        sequences = len(response.finish_reasons) or 1
-        later_tokens = (response.usage.output or 0) / sequences - 1 if response.usage is not None else 0
-        if Measure.TIME_PER_OUTPUT_TOKEN in wanted and later_tokens > 0:
-            mean = (timing.duration - timing.time_to_first_token) / later_tokens
-            known.append((Measure.TIME_PER_OUTPUT_TOKEN, (mean,), attributes))
+        if Measure.TIME_PER_OUTPUT_TOKEN in wanted and response.usage is not None:
+            mean = timing.time_per_output_token(response.usage.output, len(response.finish_reasons) or 1)
+            if mean is not None:
+                known.append((Measure.TIME_PER_OUTPUT_TOKEN, (mean,), attributes))
 
     if timing.phases and _is_complete(operation):
         for measure, phase in _BY_PHASE:

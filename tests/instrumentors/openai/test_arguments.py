@@ -1,4 +1,4 @@
-"""What applications really pass: all of it reaches the server as if nobody had looked, and nothing of it is changed."""
+"""Arguments of applications: all reach the server as without instrumentation, and none is changed."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ CALL = {"id": "call_1", "type": "function", "function": {"name": "look", "argume
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
-    """A server that always says hello."""
+    """A server with one answer."""
     with scripted(Answer(completion())) as server:
         yield server
 
 
-def ask(server: ScriptedServer, messages: Any = USER, **more: Any) -> Any:
-    """Call, and give what the server received."""
+def received_request(server: ScriptedServer, messages: Any = USER, **more: Any) -> Any:
+    """Make a call and return the request that the server received."""
     client(server).chat.completions.create(model="gpt-4o", messages=messages, **more)
     return server.received[-1].body
 
@@ -43,7 +43,7 @@ def prompt(recorded: Recorded) -> Any:
 
 # ── messages ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-TURNS = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Say hello."}]
+MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Say hello."}]
 SYSTEM_AND_USER = [
     {"role": "system", "parts": [{"type": "text", "content": "Be brief."}]},
     {"role": "user", "parts": [{"type": "text", "content": "Say hello."}]},
@@ -51,17 +51,17 @@ SYSTEM_AND_USER = [
 
 
 async def test_messages_from_a_generator_reach_the_server_complete(capturing: Recorded, server: ScriptedServer) -> None:
-    assert ask(server, (turn for turn in TURNS))["messages"] == TURNS
+    assert received_request(server, (turn for turn in MESSAGES))["messages"] == MESSAGES
     async with async_client(server) as asynchronous:
-        await asynchronous.chat.completions.create(model="gpt-4o", messages=iter(TURNS))  # type: ignore[arg-type]
-    assert server.received[-1].body["messages"] == TURNS
+        await asynchronous.chat.completions.create(model="gpt-4o", messages=iter(MESSAGES))  # type: ignore[arg-type]
+    assert server.received[-1].body["messages"] == MESSAGES
     assert ["gen_ai.input.messages" in attributes(span) for span in capturing.spans(2)] == [False, False]
 
 
 def test_messages_in_a_tuple(capturing: Recorded, server: ScriptedServer) -> None:
-    turns = tuple(TURNS)
-    assert ask(server, turns)["messages"] == TURNS
-    assert turns == tuple(TURNS)
+    turns = tuple(MESSAGES)
+    assert received_request(server, turns)["messages"] == MESSAGES
+    assert turns == tuple(MESSAGES)
     assert prompt(capturing) == SYSTEM_AND_USER
 
 
@@ -75,7 +75,7 @@ def test_generators_within_messages_and_tools_from_one_are_left_to_the_client(
         {"role": "assistant", "content": None, "tool_calls": (call for call in [CALL])},
         {"role": "tool", "tool_call_id": "call_1", "content": "a cat"},
     ]
-    sent = ask(server, turns, tools=(tool for tool in tools))
+    sent = received_request(server, turns, tools=(tool for tool in tools))
     assert sent["messages"] == [
         {"role": "user", "content": parts},
         {"role": "assistant", "content": None, "tool_calls": [CALL]},
@@ -89,7 +89,7 @@ def test_generators_within_messages_and_tools_from_one_are_left_to_the_client(
     ]
 
 
-def test_an_answer_as_a_message_of_the_next_request(capturing: Recorded, server: ScriptedServer) -> None:
+def test_a_response_message_in_the_next_request(capturing: Recorded, server: ScriptedServer) -> None:
     message = {"role": "assistant", "content": None, "refusal": None, "tool_calls": [CALL]}
     server.answers.insert(
         0, Answer(completion(choices=[{"index": 0, "message": message, "finish_reason": "tool_calls"}]))
@@ -117,12 +117,12 @@ PARTS = [
     {"type": "image_url"},
     {},
 ]
-"""The last three are odd, and the server's to refuse."""
+"""The last three are invalid; the server refuses them."""
 
 
 @pytest.mark.parametrize("kind", [list, tuple])
 def test_content_in_parts(capturing: Recorded, server: ScriptedServer, kind: type) -> None:
-    sent = ask(server, [{"role": "user", "content": kind(PARTS)}, {"role": "assistant", "content": None}])
+    sent = received_request(server, [{"role": "user", "content": kind(PARTS)}, {"role": "assistant", "content": None}])
     assert sent["messages"] == [{"role": "user", "content": PARTS}, {"role": "assistant", "content": None}]
     assert prompt(capturing) == [
         {
@@ -147,8 +147,8 @@ def test_a_lone_surrogate_is_sent_or_refused_by_the_client_and_replaced_on_the_s
     message: Any = {"role": "assistant", "content": lone}
     server.answers.insert(0, Answer(completion(choices=[{"index": 0, "message": message, "finish_reason": "stop"}])))
     try:
-        ask(server, [{"role": "user", "content": lone}])
-    except UnicodeEncodeError:  # of clients whose JSON is UTF-8 and not ASCII
+        received_request(server, [{"role": "user", "content": lone}])
+    except UnicodeEncodeError:  # a client that sends JSON as UTF-8, not as ASCII
         assert attribute(capturing.span(), "error.type") == "UnicodeEncodeError"
     else:
         assert server.received[0].body["messages"] == [{"role": "user", "content": lone}]
@@ -158,19 +158,21 @@ def test_a_lone_surrogate_is_sent_or_refused_by_the_client_and_replaced_on_the_s
 
 
 @pytest.mark.parametrize("messages", [[{"role": "user", "content": b"Say hello."}], [b"Say hello."], b"Say", 7])
-def test_what_the_client_refuses_is_refused_as_ever(capturing: Recorded, server: ScriptedServer, messages: Any) -> None:
+def test_messages_that_the_client_refuses_raise_the_same_error(
+    capturing: Recorded, server: ScriptedServer, messages: Any
+) -> None:
     otel_genai.uninstrument()
     try:
-        sent: Any = ask(server, messages)
+        sent: Any = received_request(server, messages)
         refused: type[BaseException] | None = None
-    except Exception as error:  # noqa: BLE001  # whichever it is
+    except Exception as error:  # noqa: BLE001  # any class
         sent, refused = None, type(error)
     otel_genai.instrument(**capturing.providers)
     if refused is None:
-        assert ask(server, messages) == sent
+        assert received_request(server, messages) == sent
     else:
         with pytest.raises(refused):
-            ask(server, messages)
+            received_request(server, messages)
         assert attribute(capturing.span(), "error.type").endswith(refused.__name__)
     assert capturing.span().name == "chat gpt-4o"
 
@@ -178,7 +180,7 @@ def test_what_the_client_refuses_is_refused_as_ever(capturing: Recorded, server:
 # ── the caller's own objects ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_dicts_that_the_caller_reuses_stay_as_they_were(capturing: Recorded, server: ScriptedServer) -> None:
+def test_dicts_of_the_caller_are_not_changed(capturing: Recorded, server: ScriptedServer) -> None:
     turn = {"role": "user", "content": "Say hello."}
     mine: dict[str, Any] = {
         "messages": [turn],
@@ -191,7 +193,7 @@ def test_dicts_that_the_caller_reuses_stay_as_they_were(capturing: Recorded, ser
     before = json.dumps(mine)
     headers = mine["extra_headers"]
     for _ in range(2):
-        ask(server, **mine)
+        received_request(server, **mine)
     assert json.dumps(mine) == before
     assert mine["extra_headers"] is headers
     assert mine["messages"][0] is turn
@@ -209,10 +211,12 @@ def test_dicts_that_the_caller_reuses_stay_as_they_were(capturing: Recorded, ser
     assert [attribute(span, "gen_ai.request.top_k") for span in capturing.spans(2)] == [40, 40]
 
 
-def test_what_was_not_given_is_neither_sent_nor_reported(instrumented: Recorded, server: ScriptedServer) -> None:
+def test_omitted_parameters_are_neither_sent_nor_reported(instrumented: Recorded, server: ScriptedServer) -> None:
     nothing = [openai.NOT_GIVEN, *([openai.omit] if hasattr(openai, "omit") else [])]
     for sentinel in nothing:
-        sent = ask(server, temperature=sentinel, n=sentinel, stop=sentinel, stream=sentinel, response_format=sentinel)
+        sent = received_request(
+            server, temperature=sentinel, n=sentinel, stop=sentinel, stream=sentinel, response_format=sentinel
+        )
         assert sent.keys() == {"model", "messages"}
     assert [attributes(span) for span in instrumented.spans(len(nothing))] == [COMPLETED] * len(nothing)
 
@@ -237,12 +241,16 @@ WRONG: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: str(wrong)[:40])
-def test_a_parameter_of_a_wrong_type_is_the_servers_to_refuse(
+def test_a_parameter_of_a_wrong_type_is_sent_to_the_server(
     capturing: Recorded, server: ScriptedServer, wrong: dict[str, Any]
 ) -> None:
-    # As the client gets them where it knows the parameter, and where it does not yet.
+    # As an argument and, for a parameter that the client lacks, in `extra_body`.
     known = wrong.keys() <= inspect.signature(openai.resources.chat.completions.Completions.create).parameters.keys()
-    assert ask(server, **(wrong if known else {"extra_body": wrong})) == {"model": "gpt-4o", "messages": USER, **wrong}
+    assert received_request(server, **(wrong if known else {"extra_body": wrong})) == {
+        "model": "gpt-4o",
+        "messages": USER,
+        **wrong,
+    }
     found = attributes(capturing.span())
     del found["gen_ai.input.messages"], found["gen_ai.output.messages"]
     assert found == COMPLETED
@@ -255,9 +263,9 @@ def test_a_model_that_is_none(instrumented: Recorded, server: ScriptedServer, mo
     assert instrumented.span().name == "chat"
 
 
-def test_arguments_that_the_client_refuses_are_refused_as_ever(instrumented: Recorded, server: ScriptedServer) -> None:
+def test_arguments_that_the_client_refuses_raise_the_same_error(instrumented: Recorded, server: ScriptedServer) -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'nonsense'"):
-        ask(server, nonsense=1)
+        received_request(server, nonsense=1)
     assert server.received == []
     assert attributes(instrumented.span()) == BASIC | {"error.type": "TypeError"}
     assert instrumented.span().status.status_code is StatusCode.ERROR
@@ -288,7 +296,7 @@ def test_a_subclass_of_the_resource_that_calls_its_parent_is_one_span(
 
 async def test_clients_made_before_the_instrumentation(recorded: Recorded, server: ScriptedServer) -> None:
     older = client(server)
-    bound = older.chat.completions  # the resource exists; its method is looked up later
+    bound = older.chat.completions  # the resource exists; its method is looked up at the call
     async with async_client(server) as asynchronous:
         async_bound = asynchronous.chat.completions
         otel_genai.instrument(**recorded.providers)

@@ -1,4 +1,4 @@
-"""Completions of a bare text with the real client over loopback: what the application gets and what is reported."""
+"""Text completions: the result that the application gets, and the telemetry."""
 
 from __future__ import annotations
 
@@ -119,8 +119,8 @@ def test_every_parameter(instrumented: Recorded) -> None:
             extra_body={"top_k": 40, "max_tokens": 50},
         )
         assert server.received[0].body["max_tokens"] == 50
-    asked = {name: value for name, value in attributes(instrumented.span()).items() if ".request." in name}
-    assert asked == {
+    parameters = {name: value for name, value in attributes(instrumented.span()).items() if ".request." in name}
+    assert parameters == {
         "gen_ai.request.model": MODEL,
         "gen_ai.request.choice.count": 2,
         "gen_ai.request.max_tokens": 50,
@@ -142,7 +142,7 @@ def test_sentinels_of_the_client_are_no_parameters(instrumented: Recorded) -> No
     assert {name for name in attributes(instrumented.span()) if ".request." in name} == {"gen_ai.request.model"}
 
 
-def test_what_a_server_adds_or_leaves_out_does_no_harm(instrumented: Recorded) -> None:
+def test_unknown_and_missing_fields_of_a_response_do_no_harm(instrumented: Recorded) -> None:
     sparse = {
         "id": "cmpl-2",
         "object": "text_completion",
@@ -248,7 +248,7 @@ def test_a_connection_that_breaks_in_mid_stream_is_an_error(capturing: Recorded)
     assert content(span, "output.messages") == answered(" wor", finish_reason="error")
 
 
-def test_a_stream_that_the_application_decodes_by_itself_is_read_along(capturing: Recorded) -> None:
+def test_a_stream_that_the_application_decodes_is_reported(capturing: Recorded) -> None:
     with (
         scripted(Answer(events=CHUNKS)) as server,
         client(server) as app,

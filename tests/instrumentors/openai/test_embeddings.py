@@ -1,4 +1,4 @@
-"""Embeddings with the real client over loopback: the vectors that the application gets, and what is reported of them."""
+"""Embeddings: the vectors that the application gets, and the telemetry."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MODEL = "text-embedding-3-small"
-# Older clients decode by numpy, and ask for base64 only where there is one.
+# Older clients decode with numpy, and request base64 only where it is installed.
 DECODES = find_spec("numpy") is not None or hasattr(openai, "omit")
 VECTORS = [[0.5, -0.25, 1.0, 0.125, 2.0], [1.0, 2.0, 3.0, 4.0, 5.0]]
 
@@ -101,14 +101,14 @@ def test_the_metrics_of_a_call(instrumented: Recorded) -> None:
     assert dict(duration.attributes) == dimensions
 
 
-def test_what_was_asked_for(instrumented: Recorded) -> None:
+def test_every_parameter_of_an_embedding(instrumented: Recorded) -> None:
     with scripted(answer(*VECTORS)) as server, client(server) as app:
         app.embeddings.create(model=MODEL, input="a", encoding_format="float", dimensions=5)
         assert server.received[0].body["encoding_format"] == "float"
     assert attributes(instrumented.span()) == ANSWERED | {"gen_ai.request.encoding_formats": ("float",)}
 
 
-def test_a_failed_call_tells_the_dimensions_that_were_asked_for(instrumented: Recorded) -> None:
+def test_a_failed_call_has_the_dimensions_of_the_request(instrumented: Recorded) -> None:
     failing = Answer({"error": {"message": "secret", "type": "invalid_request_error"}}, status=400)
     with scripted(failing) as server, client(server) as app, pytest.raises(openai.BadRequestError):
         app.embeddings.create(model=MODEL, input="a", dimensions=7)
@@ -131,11 +131,11 @@ def test_sentinels_of_the_client_are_no_parameters(instrumented: Recorded) -> No
 
 @pytest.mark.parametrize("encoding_format", [None, "base64", "float"])
 @pytest.mark.parametrize("in_base64", [True, False])
-def test_vectors_reach_the_application_as_without_us(
+def test_vectors_reach_the_application_unchanged(
     recorded: Recorded, instrumented: Recorded, encoding_format: Any, in_base64: bool
 ) -> None:
     if in_base64 and encoding_format is None and not DECODES:
-        pytest.skip("this client would not have asked for base64")
+        pytest.skip("this client does not request base64")
     options: dict[str, Any] = {} if encoding_format is None else {"encoding_format": encoding_format}
     sent = [encoded(vector) for vector in VECTORS] if in_base64 else VECTORS
 
@@ -147,13 +147,13 @@ def test_vectors_reach_the_application_as_without_us(
     ours = call()
     otel_genai.uninstrument()
     assert ours == call()
-    # The client's own wish for base64 is not the caller's.
-    told = {} if encoding_format is None else {"gen_ai.request.encoding_formats": (encoding_format,)}
-    assert attributes(recorded.span()) == ANSWERED | told
+    # The client requests base64, not the caller.
+    formats = {} if encoding_format is None else {"gen_ai.request.encoding_formats": (encoding_format,)}
+    assert attributes(recorded.span()) == ANSWERED | formats
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 1536, 3072])
-def test_dimensions_are_told_by_the_length_of_base64(instrumented: Recorded, count: int) -> None:
+def test_dimensions_come_from_the_length_of_base64(instrumented: Recorded, count: int) -> None:
     with scripted(answer(encoded([0.5] * count))) as server, client(server) as app:
         result = app.embeddings.create(model=MODEL, input="a", encoding_format="base64")
     data: Any = result.data[0].embedding
@@ -179,7 +179,7 @@ def test_no_text_is_recorded_in_any_mode(capturing: Recorded) -> None:
     assert capturing.events() == []
 
 
-def test_what_a_server_adds_or_leaves_out_does_no_harm(instrumented: Recorded) -> None:
+def test_unknown_and_missing_fields_of_a_response_do_no_harm(instrumented: Recorded) -> None:
     sparse = {
         "id": "embd-1",
         "data": [{"embedding": [[0.5, 0.5], [0.5, 0.5], [0.5, 0.5]], "note": 1}],
@@ -212,13 +212,13 @@ def test_token_ids_from_a_generator_reach_the_server(instrumented: Recorded) -> 
 
 
 class Vector(list[float]):
-    """A vector that nobody walks through."""
+    """A vector that must not be iterated."""
 
     def __iter__(self) -> Iterator[float]:
         raise AssertionError
 
 
-def test_vectors_are_not_walked_through() -> None:
+def test_vectors_are_not_iterated() -> None:
     result = {"data": [{"embedding": Vector([0.5] * 9)}]}
     assert embeddings.EMBEDDING.response(result, True).dimensions == 9
 

@@ -1,9 +1,7 @@
-"""Helpers of the client that go through its own calls: however many surfaces a call passes, it is one operation and one span."""
+"""Helpers of the client that make calls of its own: one operation and one span for each."""
 
 from __future__ import annotations
 
-import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import openai
@@ -22,14 +20,14 @@ from tests.support.openai.clients import (
     client,
     error_type,
 )
+from tests.support.openai.endings import stalling_server
 from tests.support.openai.expected_content import answered, content, without_content
 from tests.support.openai.scripted_server import CUT, Answer, chunk, completion, delta, scripted
 from tests.support.providers import attribute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from tests.support.openai.scripted_server import ScriptedServer
     from tests.support.providers import Recorded
 
 
@@ -37,15 +35,15 @@ class Greeting(BaseModel):
     word: str
 
 
-WORDS = '{"word": "Hello"}'
-ASKED: dict[str, Any] = {"model": "gpt-4o", "messages": USER}
+JSON_TEXT = '{"word": "Hello"}'
+CALL: dict[str, Any] = {"model": "gpt-4o", "messages": USER}
 PARSEABLE = completion(
     choices=[
-        {"index": 0, "message": {"role": "assistant", "content": WORDS}, "finish_reason": "stop", "logprobs": None}
+        {"index": 0, "message": {"role": "assistant", "content": JSON_TEXT}, "finish_reason": "stop", "logprobs": None}
     ]
 )
 USAGE = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}
-PIECES = [
+CHUNKS = [
     chunk(delta(role="assistant", content="")),
     chunk(delta(content='{"word": ')),
     chunk(delta(content='"Hello"}')),
@@ -53,39 +51,39 @@ PIECES = [
     chunk(usage=USAGE),
 ]
 AS_JSON = {"gen_ai.output.type": "json"}
-LEFT = {name: value for name, value in STREAMED.items() if "usage" not in name} | {
+LEFT_EARLY = {name: value for name, value in STREAMED.items() if "usage" not in name} | {
     "gen_ai.response.finish_reasons": ("error",)
 }
-"""Of a stream that began, and was left before a finish reason came."""
+"""Attributes of a stream that was left before a finish reason."""
 
 
-# ── where the helpers are ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── places of the helpers ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def plain(application: Any) -> Any:
-    """Where the helpers are since they left the beta."""
+    """The helpers' place since they left the beta."""
     return application.chat.completions
 
 
 def beta(application: Any) -> Any:
-    """Where the helpers were first, and are still to be had."""
+    """The helpers' first place, which still exists."""
     return application.beta.chat.completions
 
 
 def raw(application: Any) -> Any:
-    """Where the helpers' answers are raw."""
+    """The helpers that return raw responses."""
     return application.chat.completions.with_raw_response
 
 
-def offers(surface: Callable[[Any], Any]) -> bool:
-    """Whether this version of the client has helpers there."""
+def exists(surface: Callable[[Any], Any]) -> bool:
+    """Whether this version of the client has the helpers in that place."""
     try:
         return hasattr(surface(openai.OpenAI(api_key="sk-secret")), "parse")
     except AttributeError:
         return False
 
 
-SURFACES = [surface for surface in (plain, beta) if offers(surface)]
+SURFACES = [surface for surface in (plain, beta) if exists(surface)]
 surfaces = pytest.mark.parametrize("surface", SURFACES)
 
 
@@ -95,14 +93,14 @@ surfaces = pytest.mark.parametrize("surface", SURFACES)
 @surfaces
 def test_parse_is_one_span(capturing: Recorded, surface: Any) -> None:
     with scripted(Answer(PARSEABLE)) as server:
-        answer = surface(client(server)).parse(**ASKED, response_format=Greeting)
+        answer = surface(client(server)).parse(**CALL, response_format=Greeting)
         assert server.received[0].body["response_format"]["type"] == "json_schema"
         assert len(server.received) == 1
     assert answer.choices[0].message.parsed == Greeting(word="Hello")
     span = capturing.span()
     assert span.name == "chat gpt-4o"
     assert without_content(span) == COMPLETED | AS_JSON
-    assert content(span, "output.messages") == answered(WORDS, finish_reason="stop")
+    assert content(span, "output.messages") == answered(JSON_TEXT, finish_reason="stop")
     assert [event.log_record.event_name for event in capturing.events()] == [
         "gen_ai.client.inference.operation.details"
     ]
@@ -114,7 +112,7 @@ def test_parse_is_one_span(capturing: Recorded, surface: Any) -> None:
 async def test_an_async_parse_is_one_span(instrumented: Recorded, surface: Any) -> None:
     with scripted(Answer(PARSEABLE)) as server:
         async with async_client(server) as asynchronous:
-            answer = await surface(asynchronous).parse(**ASKED, response_format=Greeting)
+            answer = await surface(asynchronous).parse(**CALL, response_format=Greeting)
     assert answer.choices[0].message.parsed == Greeting(word="Hello")
     assert attributes(instrumented.span()) == COMPLETED | AS_JSON
 
@@ -122,7 +120,7 @@ async def test_an_async_parse_is_one_span(instrumented: Recorded, surface: Any) 
 @surfaces
 def test_parse_of_an_answer_that_does_not_fit_is_an_error(instrumented: Recorded, surface: Any) -> None:
     with scripted(Answer(completion())) as server, pytest.raises(ValueError, match="Hello!"):
-        surface(client(server)).parse(**ASKED, response_format=Greeting)
+        surface(client(server)).parse(**CALL, response_format=Greeting)
     span = instrumented.span()
     assert span.status.status_code is StatusCode.ERROR
     assert attribute(span, "error.type").endswith("ValidationError")
@@ -133,44 +131,44 @@ def test_parse_of_an_answer_that_does_not_fit_is_an_error(instrumented: Recorded
 def test_parse_of_an_answer_that_was_cut_short_by_its_length_is_an_error(instrumented: Recorded, surface: Any) -> None:
     cut = completion(choices=[{**PARSEABLE["choices"][0], "finish_reason": "length"}])
     with scripted(Answer(cut)) as server, pytest.raises(openai.LengthFinishReasonError):
-        surface(client(server)).parse(**ASKED, response_format=Greeting)
+        surface(client(server)).parse(**CALL, response_format=Greeting)
     assert attribute(instrumented.span(), "error.type") == "openai.LengthFinishReasonError"
 
 
 def test_parse_of_an_error_of_the_server(instrumented: Recorded) -> None:
     with scripted(Answer({"error": {"code": "no_luck"}}, status=404)) as server, pytest.raises(openai.NotFoundError):
-        SURFACES[0](client(server)).parse(**ASKED, response_format=Greeting)
+        SURFACES[0](client(server)).parse(**CALL, response_format=Greeting)
     assert attributes(instrumented.span()) == BASIC | AS_JSON | {"error.type": "openai.NotFoundError"}
 
 
-raw_parse = pytest.mark.skipif(not offers(raw), reason="this version of the client has no raw parse")
+raw_parse = pytest.mark.skipif(not exists(raw), reason="this version of the client has no raw parse")
 
 
 @raw_parse
 def test_a_raw_parse_stays_raw_and_is_one_span(capturing: Recorded) -> None:
     with scripted(Answer(PARSEABLE)) as server:
-        answer = raw(client(server)).parse(**ASKED, response_format=Greeting)
+        answer = raw(client(server)).parse(**CALL, response_format=Greeting)
         assert answer.http_response.status_code == 200
     assert answer.parse().choices[0].message.parsed == Greeting(word="Hello")
     span = capturing.span()
     assert without_content(span) == COMPLETED | AS_JSON
-    assert content(span, "output.messages") == answered(WORDS, finish_reason="stop")
+    assert content(span, "output.messages") == answered(JSON_TEXT, finish_reason="stop")
 
 
 @raw_parse
 async def test_an_async_raw_parse_stays_raw_and_is_one_span(instrumented: Recorded) -> None:
     with scripted(Answer(PARSEABLE)) as server:
         async with async_client(server) as asynchronous:
-            answer = await raw(asynchronous).parse(**ASKED, response_format=Greeting)
+            answer = await raw(asynchronous).parse(**CALL, response_format=Greeting)
     assert answer.parse().choices[0].message.parsed == Greeting(word="Hello")
     assert attributes(instrumented.span()) == COMPLETED | AS_JSON
 
 
 @raw_parse
-def test_a_parse_that_the_application_reads_in_its_own_way(instrumented: Recorded) -> None:
+def test_a_streamed_raw_parse_is_one_span(instrumented: Recorded) -> None:
     with (
         scripted(Answer(PARSEABLE)) as server,
-        client(server).chat.completions.with_streaming_response.parse(**ASKED, response_format=Greeting) as response,
+        client(server).chat.completions.with_streaming_response.parse(**CALL, response_format=Greeting) as response,
     ):
         assert instrumented.spans(0) == []
         assert response.parse().choices[0].message.parsed == Greeting(word="Hello")
@@ -180,47 +178,38 @@ def test_a_parse_that_the_application_reads_in_its_own_way(instrumented: Recorde
 # ── stream ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@contextmanager
-def stalling() -> Iterator[ScriptedServer]:
-    """A server that says two chunks and then waits until the test is over."""
-    hold = threading.Event()
-    with scripted(Answer(events=[*PIECES[:2], hold])) as server:
-        yield server
-        hold.set()
-
-
 @surfaces
 def test_the_stream_helper_that_is_read_to_its_end_is_one_span(capturing: Recorded, surface: Any) -> None:
     with (
-        scripted(Answer(events=PIECES)) as server,
-        surface(client(server)).stream(**ASKED, response_format=Greeting) as stream,
+        scripted(Answer(events=CHUNKS)) as server,
+        surface(client(server)).stream(**CALL, response_format=Greeting) as stream,
     ):
         kinds = [event.type for event in stream]
         assert stream.get_final_completion().choices[0].message.parsed == Greeting(word="Hello")
         span = capturing.span()
-    assert kinds.count("chunk") == len(PIECES)
+    assert kinds.count("chunk") == len(CHUNKS)
     assert "content.done" in kinds
     assert without_content(span) == STREAMED | AS_JSON
-    assert content(span, "output.messages") == answered(WORDS, finish_reason="stop")
+    assert content(span, "output.messages") == answered(JSON_TEXT, finish_reason="stop")
     assert len(capturing.spans(1)) == 1, "leaving `with` adds none"
-    assert capturing.metrics()["gen_ai.client.operation.time_per_output_chunk"][0].count == len(PIECES) - 1
+    assert capturing.metrics()["gen_ai.client.operation.time_per_output_chunk"][0].count == len(CHUNKS) - 1
 
 
 @surfaces
 def test_the_final_completion_alone_reads_the_stream_to_its_end(instrumented: Recorded, surface: Any) -> None:
-    with scripted(Answer(events=PIECES)) as server, surface(client(server)).stream(**ASKED) as stream:
+    with scripted(Answer(events=CHUNKS)) as server, surface(client(server)).stream(**CALL) as stream:
         final = stream.get_final_completion()
-    assert final.choices[0].message.content == WORDS
+    assert final.choices[0].message.content == JSON_TEXT
     assert final.usage.completion_tokens == 3
     assert attributes(instrumented.span()) == STREAMED
 
 
 @surfaces
 async def test_an_async_stream_helper_is_one_span(instrumented: Recorded, surface: Any) -> None:
-    with scripted(Answer(events=PIECES)) as server:
+    with scripted(Answer(events=CHUNKS)) as server:
         async with (
             async_client(server) as asynchronous,
-            surface(asynchronous).stream(**ASKED, response_format=Greeting) as stream,
+            surface(asynchronous).stream(**CALL, response_format=Greeting) as stream,
         ):
             assert "content.done" in [event.type async for event in stream]
             final = await stream.get_final_completion()
@@ -230,39 +219,39 @@ async def test_an_async_stream_helper_is_one_span(instrumented: Recorded, surfac
 
 @surfaces
 def test_leaving_the_stream_helper_ends_the_span_at_once(capturing: Recorded, surface: Any) -> None:
-    with stalling() as server:
-        with surface(client(server)).stream(**ASKED) as stream:
+    with stalling_server(CHUNKS[:2]) as server:
+        with surface(client(server)).stream(**CALL) as stream:
             for event in stream:
                 if event.type == "content.delta" and event.delta:
                     break
             assert capturing.spans(0) == []
         span = capturing.spans(1)[0]
         assert stream.current_completion_snapshot.choices[0].message.content == '{"word": '
-    assert without_content(span) == LEFT
+    assert without_content(span) == LEFT_EARLY
     assert span.status.status_code is StatusCode.UNSET
     assert content(span, "output.messages") == answered('{"word": ', finish_reason="error")
 
 
 @surfaces
 async def test_leaving_an_async_stream_helper_ends_the_span_at_once(instrumented: Recorded, surface: Any) -> None:
-    with stalling() as server:
+    with stalling_server(CHUNKS[:2]) as server:
         async with async_client(server) as asynchronous:
-            async with surface(asynchronous).stream(**ASKED) as stream:
+            async with surface(asynchronous).stream(**CALL) as stream:
                 async for event in stream:
                     if event.type == "content.delta" and event.delta:
                         break
             span = instrumented.spans(1)[0]
             assert stream.current_completion_snapshot.choices[0].message.content == '{"word": '
-    assert attributes(span) == LEFT
+    assert attributes(span) == LEFT_EARLY
     assert span.status.status_code is StatusCode.UNSET
 
 
 @surfaces
 def test_closing_the_stream_helper_ends_the_span_at_once(instrumented: Recorded, surface: Any) -> None:
-    with stalling() as server, surface(client(server)).stream(**ASKED) as stream:
+    with stalling_server(CHUNKS[:2]) as server, surface(client(server)).stream(**CALL) as stream:
         next(stream)
         stream.close()
-        assert attributes(instrumented.span()) == LEFT
+        assert attributes(instrumented.span()) == LEFT_EARLY
 
 
 @surfaces
@@ -271,25 +260,25 @@ def test_an_event_handler_that_raises_is_no_error_of_the_call(instrumented: Reco
         if event.type == "content.delta":
             raise ZeroDivisionError
 
-    with stalling() as server:
-        with pytest.raises(ZeroDivisionError), surface(client(server)).stream(**ASKED) as stream:
+    with stalling_server(CHUNKS[:2]) as server:
+        with pytest.raises(ZeroDivisionError), surface(client(server)).stream(**CALL) as stream:
             for event in stream:
                 handle(event)
         span = instrumented.span()
-    assert attributes(span) == LEFT
+    assert attributes(span) == LEFT_EARLY
     assert span.status.status_code is StatusCode.UNSET
 
 
 @surfaces
 def test_a_stream_helper_whose_connection_breaks_is_an_error(instrumented: Recorded, surface: Any) -> None:
     with (
-        scripted(Answer(events=[*PIECES[:2], CUT])) as server,
+        scripted(Answer(events=[*CHUNKS[:2], CUT])) as server,
         pytest.raises(BROKEN),
-        surface(client(server)).stream(**ASKED) as stream,
+        surface(client(server)).stream(**CALL) as stream,
     ):
         stream.until_done()
     span = instrumented.span()
-    assert attributes(span) == LEFT | {"error.type": error_type(BROKEN)}
+    assert attributes(span) == LEFT_EARLY | {"error.type": error_type(BROKEN)}
     assert span.status.status_code is StatusCode.ERROR
 
 
@@ -298,7 +287,7 @@ def test_a_stream_helper_that_is_refused_is_an_error(instrumented: Recorded, sur
     with (
         scripted(Answer({"error": {"code": "no_luck"}}, status=404)) as server,
         pytest.raises(openai.NotFoundError),
-        surface(client(server)).stream(**ASKED),
+        surface(client(server)).stream(**CALL),
     ):
         pass
     assert attributes(instrumented.span()) == BASIC | {
@@ -308,8 +297,8 @@ def test_a_stream_helper_that_is_refused_is_an_error(instrumented: Recorded, sur
 
 
 @surfaces
-def test_a_stream_helper_that_is_never_entered_asks_for_nothing(instrumented: Recorded, surface: Any) -> None:
-    with scripted(Answer(events=PIECES)) as server:
-        surface(client(server)).stream(**ASKED)
+def test_a_stream_helper_that_is_never_entered_sends_no_request(instrumented: Recorded, surface: Any) -> None:
+    with scripted(Answer(events=CHUNKS)) as server:
+        surface(client(server)).stream(**CALL)
         assert server.received == []
     assert instrumented.spans(0) == []

@@ -1,9 +1,8 @@
-"""What a call keeps while it lives, and that it keeps nothing afterwards."""
+"""The memory of a call: bounded while it is open, none after its end."""
 
 from __future__ import annotations
 
 import gc
-import json
 import sys
 import tracemalloc
 import weakref
@@ -25,9 +24,10 @@ from otel_genai.endpoint.rows import CallRow
 from otel_genai.operation import Operation
 from otel_genai.patching.patches import Patches
 from otel_genai.telemetry.telemetry import Telemetry
-from tests.call.test_call import library
 from tests.support.openai.clients import USER, client
 from tests.support.openai.scripted_server import HELLO, chunk, completion, delta
+from tests.support.openai.transport import client_of_body, client_of_events
+from tests.support.patched_toy import SPAN_IN_LIBRARY, library
 from tests.support.toy_library import TOY, Stream, ToyError
 
 if TYPE_CHECKING:
@@ -35,33 +35,14 @@ if TYPE_CHECKING:
 
     from tests.support.providers import Recorded
 
-HTTP: Any = sys.modules[openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0]]
 ASKED: dict[str, Any] = {"model": "gpt-4o", "messages": USER}
 STREAMING: dict[str, Any] = {**ASKED, "stream": True}
 MIB = 2**20
 
 
-def answering(*events: Any, body: Any = None, times: int = 1) -> openai.OpenAI:
-    """A client whose transport brings these events, `times` over and in pieces that are made when read; or a body."""
-    piece = b"".join(b"data: %s\n\n" % json.dumps(event).encode() for event in events)
-
-    class Pieces(HTTP.SyncByteStream):  # type: ignore[misc]
-        def __iter__(self) -> Iterator[bytes]:
-            for _ in range(times):
-                yield piece
-            yield b"data: [DONE]\n\n"
-
-    def answer(_: Any) -> Any:
-        if body is not None:
-            return HTTP.Response(200, json=body)
-        return HTTP.Response(200, headers={"content-type": "text/event-stream"}, stream=Pieces())
-
-    return client("http://127.0.0.1/v1", http_client=openai.DefaultHttpxClient(transport=HTTP.MockTransport(answer)))
-
-
 @pytest.fixture
-def forgetful() -> dict[str, Any]:
-    """Providers that record everything, sum up the metrics, and keep no span."""
+def providers() -> dict[str, Any]:
+    """Providers that sample every span, aggregate metrics, and keep no span."""
     return {
         "tracer_provider": TracerProvider(shutdown_on_exit=False),
         "meter_provider": MeterProvider(metric_readers=[InMemoryMetricReader()], shutdown_on_exit=False),
@@ -69,34 +50,34 @@ def forgetful() -> dict[str, Any]:
 
 
 @pytest.fixture
-def instrumented_forgetfully(forgetful: dict[str, Any]) -> Iterator[None]:
+def instrumented_without_spans(providers: dict[str, Any]) -> Iterator[None]:
     """Everything instrumented, with content off."""
-    otel_genai.instrument(**forgetful)
+    otel_genai.instrument(**providers)
     yield
     otel_genai.uninstrument()
 
 
 def resident() -> int:
-    """Bytes of this process that are in memory."""
+    """Resident memory of this process, in bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
 def alive(*kinds: type, besides: list[Any] | None = None) -> list[Any]:
-    """Objects of these very types, but for those that the rest of the test run keeps."""
+    """Objects of exactly these types, without the ones that the rest of the test run keeps."""
     gc.collect()
     known = set(map(id, besides or ()))
     return [found for found in gc.get_objects() if type(found) in kinds and id(found) not in known]
 
 
-# ── while it lives ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── an open call ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.usefixtures("instrumented_forgetfully")
+@pytest.mark.usefixtures("instrumented_without_spans")
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux's /proc")
 def test_a_stream_of_twenty_thousand_chunks_grows_by_two_times_per_chunk() -> None:
     others = alive(ChatCompletionChunk)
     hundred = [chunk(delta(content="word "))] * 100
-    stream = answering(*hundred, times=220).chat.completions.create(**STREAMING)
+    stream = client_of_events(*hundred, times=220).chat.completions.create(**STREAMING)
     for _ in range(2_000):
         next(stream)
     gc.collect()
@@ -107,20 +88,22 @@ def test_a_stream_of_twenty_thousand_chunks_grows_by_two_times_per_chunk() -> No
     assert resident() - before <= 2 * MIB
     call: Call = stream._self_call
     times = (call._chunks, call._waits)
-    assert [len(kept) * kept.itemsize for kept in times] == [8 * 22_000, 4 * 22_000]
+    assert [len(array) * array.itemsize for array in times] == [8 * 22_000, 4 * 22_000]
     assert sum(map(sys.getsizeof, times)) <= 16 * 22_000
     assert len(alive(ChatCompletionChunk, besides=others)) <= 2, "the first and the latest"
     stream.close()
 
 
-@pytest.mark.usefixtures("instrumented_forgetfully")
+@pytest.mark.usefixtures("instrumented_without_spans")
 def test_a_stream_of_many_chunks_with_content_off_keeps_no_text() -> None:
-    stream = answering(*[chunk(delta(content="word " * 200))] * 10, times=50).chat.completions.create(**STREAMING)
+    stream = client_of_events(*[chunk(delta(content="word " * 200))] * 10, times=50).chat.completions.create(
+        **STREAMING
+    )
     for _ in range(500):
         next(stream)
     fold = stream._self_call._fold
-    kept = sum(len(piece) for piece in reachable_strings(fold.__dict__))
-    assert kept <= 2 * 1_000 + 1_000, "two chunks at the most"
+    size = sum(len(piece) for piece in reachable_strings(fold.__dict__))
+    assert size <= 2 * 1_000 + 1_000, "two chunks at the most"
     stream.close()
 
 
@@ -138,14 +121,14 @@ def reachable_strings(root: Any) -> Iterable[str]:
         yield from reachable_strings(root.__dict__)
 
 
-# ── afterwards ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── an ended call ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_five_thousand_calls_of_every_kind_leave_nothing_behind(forgetful: dict[str, Any]) -> None:
+def test_five_thousand_calls_of_every_kind_leave_no_objects(providers: dict[str, Any]) -> None:
     others = alive(Call, Operation)
     module = library()
     sys.modules["toy_library"] = module
-    telemetry = Telemetry("toy", "1", Config(content_on_spans=True), **forgetful)
+    telemetry = Telemetry("toy", "1", Config(content_on_spans=True), **providers)
     patches = Patches((CallRow(module="toy_library", target="Client.create", endpoint=TOY),), lambda: telemetry)
     patches.apply()
     toy = module.Client()
@@ -172,9 +155,7 @@ def test_five_thousand_calls_of_every_kind_leave_nothing_behind(forgetful: dict[
     tracemalloc.stop()
     patches.revert()
     del sys.modules["toy_library"]
-    from tests.call import test_call
-
-    test_call.SPAN_IN_LIBRARY.clear()
+    SPAN_IN_LIBRARY.clear()
     ours = [tracemalloc.Filter(True, str(Path(otel_genai.__file__).parent / "**" / "*")),
             tracemalloc.Filter(True, str(Path(otel_genai.__file__).parent / "*"))]  # fmt: skip
     grown = sum(line.size_diff for line in later.filter_traces(ours).compare_to(earlier.filter_traces(ours), "lineno"))
@@ -182,21 +163,21 @@ def test_five_thousand_calls_of_every_kind_leave_nothing_behind(forgetful: dict[
     assert alive(Call, Operation, besides=others) == []
 
 
-@pytest.mark.usefixtures("instrumented_forgetfully")
-def test_a_thousand_calls_of_the_real_client_leave_nothing_behind() -> None:
+@pytest.mark.usefixtures("instrumented_without_spans")
+def test_a_thousand_calls_of_the_real_client_leave_no_objects() -> None:
     kinds = (Call, Operation, ChatCompletion, ChatCompletionChunk)
     others = alive(*kinds)
-    whole, streamed = answering(body=completion()).chat.completions, answering(*HELLO).chat.completions
+    whole, streamed = client_of_body(completion()).chat.completions, client_of_events(*HELLO).chat.completions
     for _ in range(500):
         whole.create(**ASKED)
         assert len(list(streamed.create(**STREAMING))) == 5
     assert alive(*kinds, besides=others) == []
 
 
-def test_a_call_that_has_ended_holds_nothing_of_the_applications(capturing: Recorded) -> None:
-    # What the in-memory exporters of the fixture keep is text.
+def test_an_ended_call_holds_no_object_of_the_application(capturing: Recorded) -> None:
+    # The fixture's exporters keep text only.
     message: Any = ChatCompletionMessage.model_validate({"role": "assistant", "content": "Hi"})
-    asking = answering(body=completion())
+    asking = client_of_body(completion())
     answer = asking.chat.completions.create(model="gpt-4o", messages=[*USER, message])
     held: list[Any] = [weakref.ref(message), weakref.ref(answer), weakref.ref(answer.choices[0].message)]
     assert capturing.span().name == "chat gpt-4o"
@@ -206,21 +187,23 @@ def test_a_call_that_has_ended_holds_nothing_of_the_applications(capturing: Reco
 
 
 @pytest.mark.parametrize("read", [1, 5])
-def test_a_stream_that_has_ended_and_is_kept_holds_nothing_of_the_applications(capturing: Recorded, read: int) -> None:
+def test_an_ended_stream_that_is_kept_holds_no_object_of_the_application(capturing: Recorded, read: int) -> None:
     message: Any = ChatCompletionMessage.model_validate({"role": "assistant", "content": "Hi"})
-    stream: Any = answering(*HELLO).chat.completions.create(model="gpt-4o", messages=[*USER, message], stream=True)
+    stream: Any = client_of_events(*HELLO).chat.completions.create(
+        model="gpt-4o", messages=[*USER, message], stream=True
+    )
     chunks = [next(stream) for _ in range(read)]
     stream.close()
     assert capturing.span().name == "chat gpt-4o"
     held: list[Any] = [weakref.ref(message), *map(weakref.ref, chunks)]
     del message, chunks
-    # What the client itself still holds in its half-read generators is its own affair.
+    # The client's own half-read generators still hold some.
     stream._iterator.close()
     gc.collect()
     assert [reference() for reference in held] == [None] * len(held)
 
 
-@pytest.mark.usefixtures("instrumented_forgetfully")
+@pytest.mark.usefixtures("instrumented_without_spans")
 def test_an_error_is_not_kept() -> None:
     others = alive(Call, Operation)
     refusing = client("http://127.0.0.1:9/v1")

@@ -1,4 +1,4 @@
-"""Operations within operations, and beside other instrumentations: each is reported once, and all hang together."""
+"""Operations within operations and beside other instrumentations: each is reported once, in one trace."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ EMBEDDINGS = {"object": "list", "model": "e", "data": [{"object": "embedding", "
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
-    """A server that always says hello."""
+    """A server with one answer."""
     with scripted(Answer(completion())) as server:
         yield server
 
 
-def around(work: Callable[[Any], object], server: ScriptedServer) -> openai.OpenAI:
-    """A client beneath which `work` is done for every request, where HTTP instrumentations and gateways live."""
+def client_with_transport(work: Callable[[Any], object], server: ScriptedServer) -> openai.OpenAI:
+    """A client whose transport calls `work` for every request, as an HTTP instrumentation or a gateway does."""
 
     class Transport(HTTP.HTTPTransport):  # type: ignore[misc]
         def handle_request(self, request: Any) -> Any:
@@ -49,10 +49,10 @@ def around(work: Callable[[Any], object], server: ScriptedServer) -> openai.Open
     return client(server, http_client=openai.DefaultHttpxClient(transport=Transport()))
 
 
-def family(spans: list[ReadableSpan]) -> dict[str, str | None]:
-    """Span name → its parent's."""
+def parents(spans: list[ReadableSpan]) -> dict[str, str | None]:
+    """Span name → name of its parent."""
     names = {span.context.span_id: span.name for span in spans}
-    assert len(names) == len(set(names.values())), "names tell the spans apart"
+    assert len(names) == len(set(names.values())), "every span has a name of its own"
     return {span.name: None if span.parent is None else names[span.parent.span_id] for span in spans}
 
 
@@ -66,7 +66,7 @@ def traceparent(span: ReadableSpan | trace.Span) -> str:
 
 
 def upstream(recorded: Recorded) -> Any:
-    """Upstream's way of reporting, into the same providers."""
+    """Upstream's telemetry handler with the same providers."""
     handler = pytest.importorskip("opentelemetry.util.genai.handler")
     return handler.TelemetryHandler(**recorded.providers)
 
@@ -81,16 +81,18 @@ def test_inside_an_inference_that_upstream_reports_there_is_no_second_span(
         stream = client(server).chat.completions.create(**ASKED, stream=True)
         assert type(stream) is openai.Stream
         assert len(list(stream)) == 5
-    assert family(instrumented.spans(1)) == {"chat m": None}
+    assert parents(instrumented.spans(1)) == {"chat m": None}
     (point,) = instrumented.metrics()["gen_ai.client.operation.duration"]
     assert (point.count, point.attributes["gen_ai.provider.name"]) == (1, "theirs")
 
 
-async def test_nor_is_there_for_async_calls(instrumented: Recorded, server: ScriptedServer) -> None:
+async def test_inside_an_async_inference_that_upstream_reports_there_is_no_second_span(
+    instrumented: Recorded, server: ScriptedServer
+) -> None:
     with upstream(instrumented).inference("theirs", request_model="m"):
         async with async_client(server) as asynchronous:
             await asynchronous.chat.completions.create(**ASKED)
-    assert family(instrumented.spans(1)) == {"chat m": None}
+    assert parents(instrumented.spans(1)) == {"chat m": None}
 
 
 def test_after_an_inference_that_upstream_reports_there_are_spans_again(
@@ -99,7 +101,7 @@ def test_after_an_inference_that_upstream_reports_there_are_spans_again(
     with upstream(instrumented).inference("theirs", request_model="m"):
         pass
     client(server).chat.completions.create(**ASKED)
-    assert family(instrumented.spans(2)) == {"chat m": None, "chat gpt-4o": None}
+    assert parents(instrumented.spans(2)) == {"chat m": None, "chat gpt-4o": None}
 
 
 def test_an_inference_that_upstream_would_report_inside_of_ours_is_reported_once(
@@ -111,7 +113,7 @@ def test_an_inference_that_upstream_would_report_inside_of_ours_is_reported_once
         with handler.inference("theirs", request_model="m"):
             pass
 
-    around(theirs, server).chat.completions.create(**ASKED)
+    client_with_transport(theirs, server).chat.completions.create(**ASKED)
     assert attributes(instrumented.span()) == COMPLETED
     (point,) = instrumented.metrics()["gen_ai.client.operation.duration"]
     assert (point.count, point.attributes["gen_ai.provider.name"]) == (1, "openai")
@@ -125,9 +127,9 @@ def test_upstreams_other_operations_are_reported_beside_ours(instrumented: Recor
             pass
 
     with handler.workflow("w"):
-        around(theirs, server).chat.completions.create(**ASKED)
+        client_with_transport(theirs, server).chat.completions.create(**ASKED)
     (workflow,) = (span.name for span in instrumented.spans(3) if span.parent is None)
-    assert family(instrumented.spans(3)) == {
+    assert parents(instrumented.spans(3)) == {
         workflow: None,
         "chat gpt-4o": workflow,
         "embeddings m": "chat gpt-4o",
@@ -141,9 +143,9 @@ def test_embeddings_inside_a_chat_are_reported(instrumented: Recorded, server: S
     with scripted(Answer(EMBEDDINGS)) as other:
         inner = client(other)
         inner_calls = iter([lambda: inner.embeddings.create(model="e", input="x", encoding_format="float")])
-        around(lambda _: next(inner_calls)(), server).chat.completions.create(**ASKED)
+        client_with_transport(lambda _: next(inner_calls)(), server).chat.completions.create(**ASKED)
         sent = other.received[0].headers["traceparent"]
-    assert family(instrumented.spans(2)) == {"chat gpt-4o": None, "embeddings e": "chat gpt-4o"}
+    assert parents(instrumented.spans(2)) == {"chat gpt-4o": None, "embeddings e": "chat gpt-4o"}
     assert sent == traceparent(instrumented.spans(2)[0])
 
 
@@ -160,7 +162,7 @@ def test_an_inference_inside_of_an_inference_is_one_span(
             else:
                 deeper.completions.create(model="m", prompt="x")
 
-        around(ask, server).chat.completions.create(**ASKED)
+        client_with_transport(ask, server).chat.completions.create(**ASKED)
         assert len(other.received) == 1
     assert attributes(instrumented.span()) == COMPLETED
 
@@ -173,13 +175,13 @@ def test_a_call_in_the_loop_body_of_a_stream_is_its_sibling(instrumented: Record
         next(stream)
         completions.create(model="gpt-4o-mini", messages=USER)
         assert len(list(stream)) == 4
-    assert family(instrumented.spans(3)) == {"request": None, "chat gpt-4o": "request", "chat gpt-4o-mini": "request"}
+    assert parents(instrumented.spans(3)) == {"request": None, "chat gpt-4o": "request", "chat gpt-4o-mini": "request"}
 
 
 # ── suppressed ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_where_instrumentation_is_suppressed_nothing_is_done(
+async def test_suppressed_instrumentation_reports_nothing_and_sends_no_context(
     instrumented: Recorded, server: ScriptedServer
 ) -> None:
     server.answers.insert(0, Answer(events=HELLO))
@@ -200,9 +202,7 @@ async def test_where_instrumentation_is_suppressed_nothing_is_done(
 
 
 @pytest.mark.parametrize("answer", [Answer(completion()), Answer(events=HELLO)], ids=["whole", "stream"])
-def test_the_span_of_an_http_client_is_a_child_of_ours_and_goes_over_the_wire(
-    instrumented: Recorded, answer: Answer
-) -> None:
+def test_the_span_of_an_http_client_is_a_child_and_is_propagated(instrumented: Recorded, answer: Answer) -> None:
     tracer = instrumented.tracer_provider.get_tracer("http")
     before: list[str] = []
 
@@ -212,12 +212,14 @@ def test_the_span_of_an_http_client_is_a_child_of_ours_and_goes_over_the_wire(
             propagate.inject(request.headers)
 
     with scripted(answer) as server:
-        result = around(instrumentation, server).chat.completions.create(**ASKED, stream=answer.events is not None)
+        result = client_with_transport(instrumentation, server).chat.completions.create(
+            **ASKED, stream=answer.events is not None
+        )
         if answer.events is not None:
             assert len(list(result)) == 5
         sent = server.received[0].headers["traceparent"]
     post, chat = instrumented.spans(2)
-    assert family([post, chat]) == {"chat gpt-4o": None, "POST": "chat gpt-4o"}
+    assert parents([post, chat]) == {"chat gpt-4o": None, "POST": "chat gpt-4o"}
     assert (before, sent) == ([traceparent(chat)], traceparent(post))
 
 
@@ -225,7 +227,7 @@ def test_the_span_of_an_http_client_is_a_child_of_ours_and_goes_over_the_wire(
 
 
 class Selective(Sampler):
-    """Drops one model's calls, and keeps what it was shown."""
+    """Drops the calls of one model, and keeps the attributes that it received."""
 
     def __init__(self) -> None:
         self.shown: list[tuple[str, Any, dict[str, Any]]] = []
@@ -273,7 +275,7 @@ def test_a_sampler_decides_by_model(recorded: Recorded, server: ScriptedServer) 
         )
         for model in ("gpt-4o", "gpt-4o-mini")
     ]
-    assert family(spans.ended(1)) == {"chat gpt-4o": None}
+    assert parents(spans.ended(1)) == {"chat gpt-4o": None}
     assert [request.headers["traceparent"][-1] in "13" for request in server.received] == [True, False]
     points = recorded.metrics()["gen_ai.client.operation.duration"]
     assert {point.attributes["gen_ai.request.model"]: point.count for point in points} == {

@@ -1,4 +1,4 @@
-"""Whose server it is: told by the base URL, by Azure's own client, or by the user; and which model it says it used."""
+"""The provider, from the base URL, from an Azure client or from the user; and the model that the server reports."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ from tests.support.providers import Recorded, attribute
         ("https://myapi.groq.com.evil.example/v1", "openai"),
     ],
 )
-def test_the_base_url_tells_the_provider(url: str, name: str) -> None:
+def test_the_provider_comes_from_the_base_url(url: str, name: str) -> None:
     base = openai.OpenAI(base_url=url, api_key="sk").base_url
     assert provider(base.host, base.port, base.path) == name
 
 
-def test_azures_own_client_is_azure_whatever_its_address(instrumented: Recorded) -> None:
+def test_an_azure_client_is_azure_at_any_address(instrumented: Recorded) -> None:
     with scripted(Answer(completion(), headers={"x-ms-served-model": "gpt-4o-2024-11-20"})) as server:
         with openai.AzureOpenAI(
             azure_endpoint=server.url.removesuffix("/v1"), api_key="sk", api_version="2024-10-21", max_retries=0
@@ -62,7 +62,7 @@ def test_azures_own_client_is_azure_whatever_its_address(instrumented: Recorded)
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_the_served_model_wins_over_the_bodys(instrumented: Recorded, streamed: bool) -> None:
+def test_the_served_model_has_precedence_over_the_body(instrumented: Recorded, streamed: bool) -> None:
     headers = {"x-ms-served-model": "gpt-4o-2024-11-20"}
     answer = Answer(events=HELLO, headers=headers) if streamed else Answer(completion(), headers=headers)
     with scripted(answer) as server:
@@ -71,7 +71,7 @@ def test_the_served_model_wins_over_the_bodys(instrumented: Recorded, streamed: 
     assert attribute(instrumented.span(), "gen_ai.response.model") == "gpt-4o-2024-11-20"
 
 
-def test_a_name_of_the_users_own(recorded: Recorded) -> None:
+def test_a_provider_name_from_an_argument(recorded: Recorded) -> None:
     otel_genai.instrument(provider="vllm", **recorded.providers)
     with scripted(Answer(completion())) as server:
         client(server).chat.completions.create(model="gpt-4o", messages=USER)
@@ -81,7 +81,7 @@ def test_a_name_of_the_users_own(recorded: Recorded) -> None:
     assert point.attributes["gen_ai.provider.name"] == "vllm"
 
 
-def test_a_name_from_the_environment(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_provider_name_from_the_environment(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_GENAI_PROVIDER_NAMES", "127.0.0.1=my-gateway")
     otel_genai.instrument(**recorded.providers)
     with scripted(Answer(completion())) as server:

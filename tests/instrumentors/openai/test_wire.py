@@ -1,42 +1,38 @@
-"""What servers really send: the application gets what the client makes of it, and the span says what was in it."""
+"""Responses as servers send them: the application gets the client's objects, and the span has their contents."""
 
 from __future__ import annotations
 
 import json
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import openai
 import pytest
 from opentelemetry.trace import StatusCode
 
 import otel_genai
 from tests.support.openai.clients import ANSWERED, BASIC, STREAMED, USER, async_client, attributes, client
 from tests.support.openai.scripted_server import HELLO, Answer, chunk, completion, delta, scripted
+from tests.support.openai.transport import client_of_pieces
 from tests.support.providers import Recorded, attribute
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-ASKED: dict[str, Any] = {"model": "gpt-4o", "messages": USER}
-STREAMING: dict[str, Any] = {**ASKED, "stream": True}
+CALL: dict[str, Any] = {"model": "gpt-4o", "messages": USER}
+STREAMED_CALL: dict[str, Any] = {**CALL, "stream": True}
 USAGE = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}
-UNCOUNTED = {name: value for name, value in STREAMED.items() if "usage" not in name}
-"""Of a whole stream whose server did not count."""
+WITHOUT_USAGE = {name: value for name, value in STREAMED.items() if "usage" not in name}
+"""Attributes of a whole stream without usage."""
 
 
 def read(*events: Any, **more: Any) -> list[Any]:
     """All chunks of a stream of `events`."""
     with scripted(Answer(events=events)) as server:
-        return list(client(server).chat.completions.create(**STREAMING, **more))
+        return list(client(server).chat.completions.create(**STREAMED_CALL, **more))
 
 
 def output(recorded: Recorded) -> Any:
-    """The answer on the one span."""
+    """The output messages on the one span."""
     return json.loads(attribute(recorded.span(), "gen_ai.output.messages"))
 
 
-def said(*parts: dict[str, Any], finish_reason: str = "stop") -> dict[str, Any]:
+def output_message(*parts: dict[str, Any], finish_reason: str = "stop") -> dict[str, Any]:
     return {"role": "assistant", "parts": list(parts), "finish_reason": finish_reason}
 
 
@@ -56,10 +52,13 @@ async def test_choices_of_an_async_stream_stay_apart_and_a_missing_one_is_an_err
     ]
     with scripted(Answer(events=events)) as server:
         async with async_client(server) as asynchronous:
-            async for _ in await asynchronous.chat.completions.create(**STREAMING, n=3):
+            async for _ in await asynchronous.chat.completions.create(**STREAMED_CALL, n=3):
                 pass
     assert attribute(capturing.span(), "gen_ai.response.finish_reasons") == ("content_filter", "stop", "error")
-    assert output(capturing) == [said(text("one?"), finish_reason="content_filter"), said(text("two!"))]
+    assert output(capturing) == [
+        output_message(text("one?"), finish_reason="content_filter"),
+        output_message(text("two!")),
+    ]
 
 
 def test_tool_calls_of_two_choices_are_streamed_interleaved_and_truncated(capturing: Recorded) -> None:
@@ -76,8 +75,10 @@ def test_tool_calls_of_two_choices_are_streamed_interleaved_and_truncated(captur
     )
     assert chunks[2].choices[0].delta.tool_calls[0].function.arguments == '{"x": 1}'
     assert output(capturing) == [
-        said({"type": "tool_call", "id": "call_a", "name": "look", "arguments": '{"y": '}, finish_reason="length"),
-        said(
+        output_message(
+            {"type": "tool_call", "id": "call_a", "name": "look", "arguments": '{"y": '}, finish_reason="length"
+        ),
+        output_message(
             {"type": "tool_call", "id": "call_b", "name": "find", "arguments": {"x": 1}},
             {"type": "tool_call", "id": "call_c", "name": "stop", "arguments": ""},
             finish_reason="tool_call",
@@ -85,7 +86,7 @@ def test_tool_calls_of_two_choices_are_streamed_interleaved_and_truncated(captur
     ]
 
 
-def test_tool_calls_without_an_index_are_told_apart_by_their_ids(capturing: Recorded) -> None:
+def test_tool_calls_without_an_index_are_separated_by_their_ids(capturing: Recorded) -> None:
     def call(arguments: str, **fields: Any) -> dict[str, Any]:
         return {**fields, "type": "function", "function": {"name": "look" if fields else None, "arguments": arguments}}
 
@@ -95,7 +96,7 @@ def test_tool_calls_without_an_index_are_told_apart_by_their_ids(capturing: Reco
         chunk(delta(tool_calls=[call("{}", id="call_b")], finish_reason="tool_calls")),
     )
     assert output(capturing) == [
-        said(
+        output_message(
             {"type": "tool_call", "id": "call_a", "name": "look", "arguments": {"at": 1}},
             {"type": "tool_call", "id": "call_b", "name": "look", "arguments": {}},
             finish_reason="tool_call",
@@ -107,14 +108,14 @@ def test_a_refusal_whole_and_streamed(capturing: Recorded) -> None:
     message = {"role": "assistant", "content": None, "refusal": "I cannot."}
     whole = completion(choices=[{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}])
     with scripted(Answer(whole)) as server:
-        assert client(server).chat.completions.create(**ASKED).choices[0].message.refusal == "I cannot."
+        assert client(server).chat.completions.create(**CALL).choices[0].message.refusal == "I cannot."
     read(chunk(delta(role="assistant", refusal="I can")), chunk(delta(refusal="not.", finish_reason="stop")))
     first, second = (json.loads(attribute(span, "gen_ai.output.messages")) for span in capturing.spans(2))
-    assert first == second == [said(text("I cannot."))]
+    assert first == second == [output_message(text("I cannot."))]
 
 
 @pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
-def test_reasoning_comes_by_either_name(capturing: Recorded, name: str) -> None:
+def test_reasoning_has_either_name(capturing: Recorded, name: str) -> None:
     operations: list[Any] = []
     stop = otel_genai.observe(lambda operation, _: operations.append(operation))
     chunks = read(
@@ -125,7 +126,7 @@ def test_reasoning_comes_by_either_name(capturing: Recorded, name: str) -> None:
     )
     stop()
     assert getattr(chunks[1].choices[0].delta, name) == "Think"
-    assert output(capturing) == [said({"type": "reasoning", "content": "Thinking."}, text("42"))]
+    assert output(capturing) == [output_message({"type": "reasoning", "content": "Thinking."}, text("42"))]
     assert operations[0].timing.first_token == operations[0].timing.chunks[1]
 
 
@@ -138,9 +139,9 @@ def test_log_probabilities_and_unknown_fields_reach_the_application_and_no_span(
     assert chunks[0].choices[0].logprobs.content[0].logprob == -0.5
     assert (chunks[0].prompt_token_ids, chunks[0].choices[0].delta.mood) == ([1, 2], "good")
     found = attributes(capturing.span())
-    assert json.loads(found.pop("gen_ai.output.messages")) == [said(text("Hello!"))]
+    assert json.loads(found.pop("gen_ai.output.messages")) == [output_message(text("Hello!"))]
     del found["gen_ai.input.messages"]
-    assert found == UNCOUNTED
+    assert found == WITHOUT_USAGE
 
 
 # ── usage ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -157,7 +158,7 @@ def test_log_probabilities_and_unknown_fields_reach_the_application_and_no_span(
     ],
     ids=["absent", "at the end", "on every chunk, growing", "at the beginning", "zero"],
 )
-def test_the_last_usage_counts_and_none_is_invented(
+def test_the_last_usage_is_reported_and_none_is_invented(
     instrumented: Recorded, usage: list[Any], counted: tuple[int, int] | None
 ) -> None:
     read(
@@ -166,7 +167,7 @@ def test_the_last_usage_counts_and_none_is_invented(
         chunk(usage=usage[2]),
     )
     expected = {"gen_ai.usage.input_tokens": counted[0], "gen_ai.usage.output_tokens": counted[1]} if counted else {}
-    assert attributes(instrumented.span()) == UNCOUNTED | expected
+    assert attributes(instrumented.span()) == WITHOUT_USAGE | expected
     points = instrumented.metrics().get("gen_ai.client.token.usage", [])
     totals = {point.attributes["gen_ai.token.type"]: point.sum for point in points}
     assert totals == ({"input": counted[0], "output": counted[1]} if counted else {})
@@ -174,10 +175,10 @@ def test_the_last_usage_counts_and_none_is_invented(
 
 def test_usage_without_counts_is_no_usage(instrumented: Recorded) -> None:
     read(*HELLO[:4], chunk(usage={"prompt_tokens": None, "total_tokens": "many"}))
-    assert attributes(instrumented.span()) == UNCOUNTED
+    assert attributes(instrumented.span()) == WITHOUT_USAGE
 
 
-# ── what is missing ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── missing fields ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def without(record: dict[str, Any], *names: str) -> dict[str, Any]:
@@ -202,16 +203,14 @@ INCOMPLETE = [
 
 
 @pytest.mark.parametrize(("events", "expected"), INCOMPLETE)
-def test_a_stream_in_which_something_is_missing(
-    instrumented: Recorded, events: list[Any], expected: dict[str, Any]
-) -> None:
+def test_a_stream_with_a_missing_field(instrumented: Recorded, events: list[Any], expected: dict[str, Any]) -> None:
     assert len(read(*events)) == len(events)
     assert attributes(instrumented.span()) == expected
     assert instrumented.span().status.status_code is StatusCode.UNSET
 
 
 @pytest.mark.parametrize(("events", "expected"), INCOMPLETE)
-def test_a_stream_in_which_something_is_missing_with_content_on(
+def test_a_stream_with_a_missing_field_and_content_on(
     capturing: Recorded, events: list[Any], expected: dict[str, Any]
 ) -> None:
     assert len(read(*events)) == len(events)
@@ -220,11 +219,11 @@ def test_a_stream_in_which_something_is_missing_with_content_on(
 
 
 @pytest.mark.parametrize("name", ["id", "model", "choices", "usage"])
-@pytest.mark.parametrize("gone", ["missing", "null"])
-def test_an_answer_in_which_something_is_missing(capturing: Recorded, name: str, gone: str) -> None:
-    body = without(completion(), name) if gone == "missing" else completion(**{name: None})
+@pytest.mark.parametrize("absence", ["missing", "null"])
+def test_a_response_with_a_missing_field(capturing: Recorded, name: str, absence: str) -> None:
+    body = without(completion(), name) if absence == "missing" else completion(**{name: None})
     with scripted(Answer(body)) as server:
-        assert client(server).chat.completions.create(**ASKED).object == "chat.completion"
+        assert client(server).chat.completions.create(**CALL).object == "chat.completion"
     found = set(attributes(capturing.span()))
     lost = {
         "id": {"gen_ai.response.id"},
@@ -237,14 +236,14 @@ def test_an_answer_in_which_something_is_missing(capturing: Recorded, name: str,
 
 
 @pytest.mark.parametrize("missing", ["finish_reason", "message", "index"])
-def test_a_choice_in_which_something_is_missing(capturing: Recorded, missing: str) -> None:
+def test_a_choice_with_a_missing_field(capturing: Recorded, missing: str) -> None:
     (choice,) = completion()["choices"]
     with scripted(Answer(completion(choices=[without(choice, missing)]))) as server:
-        client(server).chat.completions.create(**ASKED)
+        client(server).chat.completions.create(**CALL)
     reason = "error" if missing == "finish_reason" else "stop"
     assert attribute(capturing.span(), "gen_ai.response.finish_reasons") == (reason,)
     parts = [] if missing == "message" else [text("Hello!")]
-    assert output(capturing) == [said(*parts, finish_reason=reason)]
+    assert output(capturing) == [output_message(*parts, finish_reason=reason)]
 
 
 # ── bytes ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -273,37 +272,24 @@ def test_events_in_every_form_that_the_protocol_has(instrumented: Recorded, wire
     with scripted(Answer(wire.encode(), headers={"Content-Type": "text/event-stream"})) as server:
         completions = client(server).chat.completions
         if raw:
-            with completions.with_streaming_response.create(**STREAMING) as response:
+            with completions.with_streaming_response.create(**STREAMED_CALL) as response:
                 assert b"".join(response.iter_bytes(5)) == wire.encode()
         else:
-            assert len(list(completions.create(**STREAMING))) == 5
+            assert len(list(completions.create(**STREAMED_CALL))) == 5
     assert attributes(instrumented.span()) == STREAMED
-
-
-def transported(pieces: list[bytes]) -> openai.OpenAI:
-    """A client whose transport brings exactly these pieces, whichever HTTP client it is built on."""
-    http: Any = sys.modules[openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0]]
-
-    class Pieces(http.SyncByteStream):  # type: ignore[misc]
-        def __iter__(self) -> Iterator[bytes]:
-            yield from pieces
-
-    def answer(request: Any) -> Any:
-        return http.Response(200, headers={"content-type": "text/event-stream"}, stream=Pieces())
-
-    return client("http://127.0.0.1/v1", http_client=openai.DefaultHttpxClient(transport=http.MockTransport(answer)))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
 @pytest.mark.parametrize("raw", [False, True], ids=["parsed by the client", "read by the application"])
-def test_characters_that_are_cut_across_packets(capturing: Recorded, size: int, raw: bool) -> None:
+def test_characters_split_across_packets(capturing: Recorded, size: int, raw: bool) -> None:
     events = [chunk(delta(role="assistant", content="héllo ")), chunk(delta(content="🌍 世界", finish_reason="stop"))]
     wire = "".join(map(sent, [*events, "[DONE]"])).encode()
-    completions = transported([wire[at : at + size] for at in range(0, len(wire), size)]).chat.completions
+    pieces = [wire[at : at + size] for at in range(0, len(wire), size)]
+    completions = client_of_pieces(lambda: pieces).chat.completions
     if raw:
-        with completions.with_streaming_response.create(**STREAMING) as response:
+        with completions.with_streaming_response.create(**STREAMED_CALL) as response:
             assert "".join(response.iter_text()) == wire.decode()
     else:
-        pieces = [chunk.choices[0].delta.content for chunk in completions.create(**STREAMING)]
-        assert pieces == ["héllo ", "🌍 世界"]
-    assert output(capturing) == [said(text("héllo 🌍 世界"))]
+        texts = [chunk.choices[0].delta.content for chunk in completions.create(**STREAMED_CALL)]
+        assert texts == ["héllo ", "🌍 世界"]
+    assert output(capturing) == [output_message(text("héllo 🌍 世界"))]

@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from otel_genai.recording.file.argv import shown, without_secrets
+from otel_genai.recording.file.argv import recordable, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ from otel_genai.recording.file.argv import shown, without_secrets
         ("say 'Bearer geheim'", "say 'Bearer ***'"),
     ],
 )
-def test_secrets_are_taken_out(command: str, shown: str) -> None:
+def test_secrets_are_hidden(command: str, shown: str) -> None:
     assert without_secrets(shlex.split(command)) == shlex.split(shown)
     assert "geheim" not in shown
 
@@ -55,17 +55,17 @@ def test_secrets_are_taken_out(command: str, shown: str) -> None:
         "--api-key",
     ],
 )
-def test_everything_else_is_kept(command: str) -> None:
+def test_other_arguments_are_kept(command: str) -> None:
     assert without_secrets(shlex.split(command)) == shlex.split(command)
 
 
 @pytest.mark.parametrize("piece", ["a", "-", "_-", "a=", '"', "key ", 'key="\\', "tokens", "x:-", "http://", "bearer "])
-def test_long_arguments_take_no_longer_than_they_are_long(piece: str) -> None:
+def test_a_long_argument_takes_linear_time(piece: str) -> None:
     # A pattern that went back and forth over them would take hours.
     argument = piece * 200_000
     assert len(without_secrets(["--option", argument, argument])) == 3
 
 
-def test_what_may_be_a_prompt_is_not_shown() -> None:
+def test_a_possible_prompt_is_not_shown() -> None:
     command = ["chat.py", "--model", "gpt-4o", "Why is the sky blue?", "--key", "two words"]
-    assert shown(command) == ["chat.py", "--model", "gpt-4o", "(20 characters)", "--key", "***"]
+    assert recordable(command) == ["chat.py", "--model", "gpt-4o", "(20 characters)", "--key", "***"]

@@ -50,7 +50,7 @@ def test_an_operation_is_read_with_its_times_in_seconds(tmp_path: Path) -> None:
     assert (found.damaged, found.limited, found.left_out) == (0, 0, 0)
 
 
-def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+def test_a_written_operation_is_read_back(tmp_path: Path) -> None:
     span = trace.NonRecordingSpan(trace.SpanContext(0xA1, 0xB2, is_remote=False))
     finished = Operation(
         request=Request(operation="chat", provider="vllm", side=Side.SERVER, model="asked"),
@@ -80,7 +80,7 @@ def test_content_is_not_kept(tmp_path: Path) -> None:
     assert "secret" not in repr(read_recordings([run]))
 
 
-def test_operations_belong_to_the_process_whose_header_came_last(tmp_path: Path) -> None:
+def test_an_operation_belongs_to_the_process_of_the_last_header(tmp_path: Path) -> None:
     first = saved(tmp_path / "run.jsonl", HEADER, STREAM, HEADER | {"pid": 8}, STREAM)
     second = saved(tmp_path / "run.9.jsonl", HEADER | {"pid": 9}, STREAM)
     found = read_recordings([first, second])
@@ -122,20 +122,20 @@ def test_a_damaged_line_is_counted_and_left_out(damaged: object, tmp_path: Path)
     assert len(found.processes) == 1
 
 
-def test_what_later_versions_add_is_skipped(tmp_path: Path) -> None:
+def test_additions_of_later_versions_are_skipped(tmp_path: Path) -> None:
     later = {"type": "weather", "temperature": 21}
     run = saved(tmp_path / "run.jsonl", HEADER | {"mood": "good"}, later, STREAM | {"colour": "green"})
     found = read_recordings([run])
     assert (len(found.operations), found.damaged) == (1, 0)
 
 
-def test_a_line_that_pythons_parser_reads_and_strict_json_does_not_is_no_damage(tmp_path: Path) -> None:
+def test_nan_and_half_surrogate_pairs_are_no_damage(tmp_path: Path) -> None:
     odd = STREAM | {"request": STREAM["request"] | {"temperature": float("nan"), "model": "half a pair: \ud800"}}
     found = read_recordings([saved(tmp_path / "run.jsonl", HEADER, odd)])
     assert ([one.request["model"] for one in found.operations], found.damaged) == (["half a pair: \ud800"], 0)
 
 
-def test_a_recording_that_was_full_says_how_much_is_missing(tmp_path: Path) -> None:
+def test_a_recording_at_its_limit_counts_the_missing_operations(tmp_path: Path) -> None:
     limit = {"type": "limit", "limit_bytes": 1000}
     ended = saved(tmp_path / "run.jsonl", HEADER, STREAM, limit, {"type": "limit", "left_out": 12})
     killed = saved(tmp_path / "run.9.jsonl", HEADER, limit)
@@ -182,7 +182,7 @@ def test_progress_adds_up_to_the_bytes_of_all_files(tmp_path: Path) -> None:
     assert 3 <= len(told) <= 6
 
 
-def test_a_chunk_costs_little_more_than_its_two_times(tmp_path: Path) -> None:
+def test_a_chunk_takes_little_more_memory_than_its_two_times(tmp_path: Path) -> None:
     line = encode.operation(operation(chunks=500), trace.INVALID_SPAN)
     run = saved(tmp_path / "run.jsonl", HEADER, *[line] * 200)
     tracemalloc.start()

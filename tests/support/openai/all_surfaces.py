@@ -1,6 +1,6 @@
-"""One call of each of the client's surfaces that says all that can be said: every parameter, every field of the answer.
+"""One call of each of the client's surfaces, with every parameter and every field of the answer.
 
-What is reported of these calls is what the documentation shows, so that its tables are made by the code that they describe.
+The tables of docs/telemetry.md are generated from their telemetry.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surface:
-    """One of the client's surfaces, and the example of it."""
+    """One of the client's surfaces, with an example of a call."""
 
     name: str
     endpoint: Endpoint
-    asked: dict[str, Any]
+    arguments: dict[str, Any]
     """Keyword arguments of the call."""
     answer: dict[str, Any]
-    """The answer's JSON."""
+    """JSON of the response."""
     events: tuple[dict[str, Any], ...] = ()
-    """The same answer as a stream; empty where there is none."""
+    """The same response as a stream; empty for a surface without streams."""
     streams: dict[str, Any]
-    """The arguments that ask for a stream."""
+    """The arguments that request a stream."""
     through: tuple[str, ...] = ()
-    """Helpers of the client that go through this surface's calls."""
+    """Helpers of the client that make this surface's calls."""
 
 
-_WORDS = [{"role": "user", "content": "Say hello."}]
+_MESSAGES = [{"role": "user", "content": "Say hello."}]
 _SAMPLING = {
     "temperature": 0.5,
     "top_p": 0.9,
@@ -73,9 +73,9 @@ SURFACES = (
     Surface(
         name="Chat",
         endpoint=chat.CHAT,
-        asked={
+        arguments={
             "model": "gpt-5",
-            "messages": _WORDS,
+            "messages": _MESSAGES,
             "tools": [{"type": "function", "function": {"name": "weather"}}],
             "max_completion_tokens": 100,
             "response_format": {"type": "json_object"},
@@ -95,7 +95,7 @@ SURFACES = (
     Surface(
         name="Responses",
         endpoint=responses.CREATE,
-        asked={
+        arguments={
             "model": "gpt-5",
             "input": "Say hello.",
             "instructions": "Be brief.",
@@ -121,7 +121,7 @@ SURFACES = (
     Surface(
         name="Fetch",
         endpoint=responses.FETCH,
-        asked={"response_id": "resp_1"},
+        arguments={"response_id": "resp_1"},
         answer=_FETCHABLE,
         events=(*OPENING, event("completed", response=_FETCHABLE)),
         streams={"stream": True, "starting_after": 1},
@@ -130,7 +130,7 @@ SURFACES = (
     Surface(
         name="Compact",
         endpoint=responses.COMPACT,
-        asked={
+        arguments={
             "model": "gpt-5",
             "input": "Say hello.",
             "instructions": "Be brief.",
@@ -143,7 +143,7 @@ SURFACES = (
     Surface(
         name="Completions",
         endpoint=completions.COMPLETION,
-        asked={"model": "gpt-3.5-turbo-instruct", "prompt": "Say hello.", "max_tokens": 100, **_DECODING},
+        arguments={"model": "gpt-3.5-turbo-instruct", "prompt": "Say hello.", "max_tokens": 100, **_DECODING},
         answer=completion(choices=[{"index": 0, "text": "Hello!", "finish_reason": "stop"}], usage=_CHAT_USAGE),
         events=(
             chunk({"index": 0, "text": "Hel", "finish_reason": None}),
@@ -154,7 +154,7 @@ SURFACES = (
     Surface(
         name="Embeddings",
         endpoint=embeddings.EMBEDDING,
-        asked={
+        arguments={
             "model": "text-embedding-3-small",
             "input": "hello",
             "encoding_format": "float",
@@ -170,7 +170,7 @@ SURFACES = (
     Surface(
         name="Images",
         endpoint=images.IMAGE,
-        asked={"model": "gpt-image-1", "prompt": "A fjord.", "n": 2},
+        arguments={"model": "gpt-image-1", "prompt": "A fjord.", "n": 2},
         answer={"data": [{"url": "https://example.com/1.png"}], "usage": _IMAGE_USAGE},
         events=(
             {"type": "image_generation.partial_image", "b64_json": "iVBO"},
@@ -181,7 +181,7 @@ SURFACES = (
     Surface(
         name="Speech",
         endpoint=audio.SPEECH,
-        asked={"model": "gpt-4o-mini-tts", "input": "Hello!", "instructions": "Softly.", "voice": "alloy"},
+        arguments={"model": "gpt-4o-mini-tts", "input": "Hello!", "instructions": "Softly.", "voice": "alloy"},
         answer={},
         events=(
             {"type": "speech.audio.delta", "audio": "UklG"},
@@ -192,7 +192,7 @@ SURFACES = (
     Surface(
         name="Transcripts",
         endpoint=audio.TRANSCRIPT,
-        asked={"model": "gpt-4o-transcribe", "file": b"RIFF", "prompt": "A greeting.", "temperature": 0.5},
+        arguments={"model": "gpt-4o-transcribe", "file": b"RIFF", "prompt": "A greeting.", "temperature": 0.5},
         answer={"text": "Hello!", "usage": _TRANSCRIPT_USAGE},
         events=(
             {"type": "transcript.text.delta", "delta": "Hello!"},
@@ -203,7 +203,7 @@ SURFACES = (
     Surface(
         name="Moderations",
         endpoint=moderations.MODERATION,
-        asked={"model": "omni-moderation-latest", "input": "Say hello."},
+        arguments={"model": "omni-moderation-latest", "input": "Say hello."},
         answer={"id": "modr-1", "model": "omni-moderation-latest", "results": []},
         streams={},
     ),

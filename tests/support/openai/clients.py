@@ -1,4 +1,4 @@
-"""Clients for the tests' servers, and what their calls have in common."""
+"""Clients of the tests' servers, and the attributes that their calls share."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 VERSION = tuple(map(int, openai.__version__.split(".")[:2]))
 NOT_GIVEN: Any = getattr(openai, "omit", openai.NOT_GIVEN)
-"""The client's word for a parameter that is not given."""
-# What the application sees in mid-stream. Before 3.0 the client let its HTTP client's own errors through.
+"""The client's sentinel for an omitted parameter."""
+# Errors in mid-stream. Before openai 3.0 they are the HTTP client's.
 _HTTP: Any = None if VERSION >= (3, 0) else importlib.import_module("httpx")
 BROKEN: type[Exception] = _HTTP.RemoteProtocolError if _HTTP else openai.APIConnectionError
-"""… of a connection that breaks."""
+"""The error of a connection that breaks."""
 STALLED: type[Exception] = _HTTP.ReadTimeout if _HTTP else openai.APITimeoutError
-"""… of a server that says nothing for longer than the client waits."""
+"""The error of a server that sends nothing until the client times out."""
 NO_RESPONSES = "this version of the client has no Responses API"
 
 CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 USER: list[Any] = [{"role": "user", "content": "Say hello."}]
 MADE: list[openai.OpenAI] = []
-"""Clients to be closed when the test is over."""
+"""Clients that the fixtures close after the test."""
 
 
 def client(server: ScriptedServer | str, **options: Any) -> openai.OpenAI:
@@ -46,20 +46,20 @@ def async_client(server: ScriptedServer | str, **options: Any) -> openai.AsyncOp
 
 
 def arguments(call: Callable[..., Any], **parameters: Any) -> dict[str, Any]:
-    """Arguments for a call of the client; parameters that came with later versions go in `extra_body`, which is their way then."""
-    known = inspect.signature(call).parameters
-    later = {name: value for name, value in parameters.items() if name not in known}
-    given = {name: value for name, value in parameters.items() if name in known}
-    return {**given, "extra_body": {**given.get("extra_body", {}), **later}} if later else given
+    """Arguments for a call of the client. Parameters of later versions go into `extra_body`."""
+    signature = inspect.signature(call).parameters
+    later = {name: value for name, value in parameters.items() if name not in signature}
+    known = {name: value for name, value in parameters.items() if name in signature}
+    return {**known, "extra_body": {**known.get("extra_body", {}), **later}} if later else known
 
 
 def error_type(error: type[BaseException]) -> str:
-    """The class of an error as it is reported."""
+    """`error.type` of an exception class."""
     return f"{error.__module__}.{error.__qualname__}"
 
 
 def attributes(span: ReadableSpan) -> dict[str, Any]:
-    """All attributes but those that differ from run to run."""
+    """All attributes but the ones that differ from run to run."""
     return {
         name: value
         for name, value in (span.attributes or {}).items()
@@ -84,6 +84,6 @@ ANSWERED = BASIC | {
     "gen_ai.usage.output_tokens": 3,
 }
 COMPLETED = ANSWERED | {"gen_ai.usage.cache_read.input_tokens": 4, "gen_ai.usage.reasoning.output_tokens": 1}
-"""Of a call that was answered by `scripted_server.completion()`."""
+"""Attributes of a call with the answer `scripted_server.completion()`."""
 STREAMED = ANSWERED | {"gen_ai.request.stream": True}
-"""Of a call that was answered by `scripted_server.HELLO`, read to its end."""
+"""Attributes of a stream of `scripted_server.HELLO` that was read to its end."""

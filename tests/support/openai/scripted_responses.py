@@ -1,10 +1,10 @@
-"""The Responses API: its words as OpenAI's server says them, for the scripted server, and what is reported of them."""
+"""The Responses API: items, responses and events for the scripted server, and their expected attributes."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# ── what the server says ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── the server's answers ───────────────────────────────────────────────────────────────────────────────────────────────
 
 USAGE = {
     "input_tokens": 9,
@@ -51,8 +51,8 @@ def response(*items: dict[str, Any], **changes: Any) -> dict[str, Any]:
     }
 
 
-def under_way(status: str = "in_progress") -> dict[str, Any]:
-    """A response that is still being made."""
+def unfinished(status: str = "in_progress") -> dict[str, Any]:
+    """A response that is not finished."""
     return response(status=status, output=[], usage=None)
 
 
@@ -62,13 +62,13 @@ def event(kind: str, **fields: Any) -> dict[str, Any]:
 
 
 def at(position: int, part: int = 0, **fields: Any) -> dict[str, Any]:
-    """Where in the output a piece belongs."""
+    """The fields that place a piece in the output."""
     return {"output_index": position, "content_index": part, "item_id": f"item_{position}", "logprobs": [], **fields}
 
 
 OPENING = [
-    event("created", response=under_way()),
-    event("in_progress", response=under_way()),
+    event("created", response=unfinished()),
+    event("in_progress", response=unfinished()),
     event("output_item.added", output_index=0, item={**HELLO, "status": "in_progress", "content": []}),
     event("content_part.added", **at(0), part={"type": "output_text", "text": "", "annotations": []}),
 ]
@@ -82,7 +82,7 @@ STREAM = [
     event("completed", response=response()),
 ]
 
-# ── what is reported ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── expected telemetry ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 BASIC = {
     "gen_ai.operation.name": "chat",
@@ -115,4 +115,4 @@ SEARCHED = {
     "name": "web_search",
     "server_tool_call": {"type": "web_search", "action": {"type": "search", "query": "x"}},
 }
-"""The part of an answer that tells of `SEARCH`."""
+"""The message part for `SEARCH`."""

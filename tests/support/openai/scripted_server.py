@@ -1,4 +1,4 @@
-"""A model server on loopback that says exactly what a test wrote, however odd, and keeps what it was sent."""
+"""A model server on loopback that sends the answers of a test, valid or not, and keeps the requests."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 CUT = object()
-"""Among the pieces of a stream: the connection breaks here."""
+"""Among the events of a stream: the connection breaks here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One scripted answer: JSON, bytes as they are, or server-sent events, in which a `threading.Event` stands for "wait until told"."""
+    """One answer: JSON, bytes, or server-sent events. A `threading.Event` among the events is awaited before the next is sent."""
 
     body: Any = None
     events: Sequence[Any] | None = None
@@ -28,7 +28,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Received:
-    """A request as it arrived; what is no JSON stays bytes."""
+    """A request. A body that is not JSON stays bytes."""
 
     path: str
     headers: dict[str, str]
@@ -36,7 +36,7 @@ class Received:
 
 
 class ScriptedServer:
-    """Gives its answers in order, the last one for ever."""
+    """Sends its answers in order, and repeats the last."""
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
@@ -44,7 +44,7 @@ class ScriptedServer:
         self.url = ""
 
     def next(self) -> Answer:
-        """The answer to the request that has just come in."""
+        """The answer to the next request."""
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
@@ -96,7 +96,7 @@ def scripted(*answers: Answer) -> Iterator[ScriptedServer]:
         def piece(self, data: bytes) -> None:
             try:
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
-            except ConnectionError:  # the client has left, as some tests have it do
+            except ConnectionError:  # the client has closed the connection
                 self.close_connection = True
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
@@ -116,7 +116,7 @@ def scripted(*answers: Answer) -> Iterator[ScriptedServer]:
 
 
 def parsed(body: bytes) -> Any:
-    """JSON as what it says, uploads as the bytes that they are."""
+    """The parsed JSON, or the bytes of any other body."""
     try:
         return json.loads(body)
     except ValueError:
@@ -152,7 +152,7 @@ def completion(**changes: Any) -> dict[str, Any]:
 
 
 def chunk(*choices: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """A piece of a streamed chat completion."""
+    """A chunk of a streamed chat completion."""
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion.chunk",
@@ -166,7 +166,7 @@ def chunk(*choices: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 
 def delta(index: int = 0, finish_reason: str | None = None, **fields: Any) -> dict[str, Any]:
-    """One choice's share of a chunk."""
+    """One choice of a chunk."""
     return {"index": index, "delta": fields, "finish_reason": finish_reason}
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Final
 
+from otel_genai.operation import time_per_output_token
 from otel_genai.recording.analysis.summary import Tokens, percentile
 
 if TYPE_CHECKING:
@@ -74,11 +75,10 @@ def figures(operations: Iterable[RecordedOperation]) -> list[Figures]:
 def per_output_token(operation: RecordedOperation) -> float | None:
     """Seconds per token after the first; `None` unless the first token is known and two or more are counted."""
     first = operation.first_token
-    # Sequences that are generated side by side share their time.
-    later: float = operation.usage.get("output", 0) / (len(operation.response.get("finish_reasons", ())) or 1) - 1
-    if first is None or later <= 0 or not operation.chunks:
+    if first is None or not operation.chunks:
         return None
-    return (_last_token(operation) - first) / later
+    sequences = len(operation.response.get("finish_reasons", ())) or 1
+    return time_per_output_token(_last_token(operation) - first, operation.usage.get("output"), sequences)
 
 
 def _last_token(operation: RecordedOperation) -> float:

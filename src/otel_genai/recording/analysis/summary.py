@@ -1,6 +1,6 @@
 """Exact figures for a run: calls, errors, times and tokens for each operation and model, in bounded memory.
 
-Adding an operation never waits, whoever calls it: another thread, or a finalizer in the middle of an addition.
+Adding an operation never waits: it may happen in any thread, and in a finalizer that interrupts another addition.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from otel_genai.operation import Operation
 
 KEPT_CALLS: Final = 10_000
-"""For each row; older calls still count, but their times are forgotten."""
+"""Calls whose times are kept, for each row. Older calls still count."""
 KEPT_ROWS: Final = 100
-"""Further models share one row: a server whose callers name models freely must not grow with their fancy."""
+"""Rows before further models share one: the callers of a server may name any number of models."""
 OTHER_MODELS: Final = "(other models)"
 
 _BATCH: Final = 64
@@ -30,31 +30,31 @@ class Tokens:
 
     count: int
     complete: bool
-    """False if some successful calls did not tell, so that there were at least this many."""
+    """False if some successful calls reported no count; the sum is a lower bound then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One line of the summary. Times are in seconds; `None` where nothing is known."""
+    """One line of the summary. Times are in seconds; an unknown value is `None`."""
 
     operation: str
     model: str | None
     calls: int
     errors: int
     duration_p50: float | None
-    """Over all calls, failed ones included: what callers waited."""
+    """Over all calls, failed ones included: their callers waited, too."""
     duration_p95: float | None
     first_token_p50: float | None
-    """Over calls that tell it: streams, and those of an engine in this process."""
+    """Over calls that report it: streams, and calls of an engine in this process."""
     input_tokens: Tokens | None
     output_tokens: Tokens | None
     output_rate: float | None
-    """Output tokens per second, over successful calls that told their tokens."""
+    """Output tokens per second, over successful calls that reported their tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """What is kept of one operation: no content, so that the operation itself can go."""
+    """The figures of one operation, without its content."""
 
     operation: str
     model: str | None
@@ -67,19 +67,19 @@ class _Call:
 
 @dataclass(slots=True)
 class _Sum:
-    """A sum of what was told, and whether all who should have told did."""
+    """A sum of reported tokens, and whether every call that should have reported them did."""
 
-    told: int | None = None
+    count: int | None = None
     complete: bool = True
 
-    def add(self, tokens: int | None, *, due: bool) -> None:
+    def add(self, tokens: int | None, *, expected: bool) -> None:
         if tokens is not None:
-            self.told = (self.told or 0) + tokens
-        elif due:
+            self.count = (self.count or 0) + tokens
+        elif expected:
             self.complete = False
 
     def tokens(self) -> Tokens | None:
-        return None if self.told is None else Tokens(count=self.told, complete=self.complete)
+        return None if self.count is None else Tokens(count=self.count, complete=self.complete)
 
 
 @dataclass(slots=True)
@@ -101,9 +101,9 @@ class _Figures:
         self.durations.append(call.duration)
         if call.first_token is not None:
             self.first_tokens.append(call.first_token)
-        # A failed call used no tokens that anyone charged for; that it tells none leaves no gap.
-        self.input.add(call.input, due=not call.failed)
-        self.output.add(call.output, due=not call.failed)
+        # Nobody pays for a failed call, so a missing count leaves no gap.
+        self.input.add(call.input, expected=not call.failed)
+        self.output.add(call.output, expected=not call.failed)
         if call.output is not None and not call.failed:
             self.generated += call.output
             self.generating += call.duration
@@ -127,15 +127,15 @@ class Summary:
     """Gathers finished operations, from any thread."""
 
     def __init__(self) -> None:
-        self._arrived: deque[_Call] = deque()
-        self._counting = threading.Lock()
+        self._uncounted: deque[_Call] = deque()
+        self._count_lock = threading.Lock()
         self._figures: dict[tuple[str, str | None], _Figures] = {}
 
     def add(self, operation: Operation) -> None:
-        """Take in one operation; keeps nothing of its content."""
+        """Count one operation. Nothing of its content is kept."""
         request, response, timing = operation.request, operation.response, operation.timing
         usage = response.usage
-        self._arrived.append(
+        self._uncounted.append(
             _Call(
                 request.operation,
                 response.model or request.model,
@@ -146,27 +146,27 @@ class Summary:
                 usage.output if usage else None,
             )
         )
-        # Appending is atomic. Whoever finds the lock free counts for everyone; whoever does not leaves it to the next.
-        if len(self._arrived) >= _BATCH and self._counting.acquire(blocking=False):
+        # Appending is atomic. The thread that finds the lock free counts for all; the others leave their calls to the next.
+        if len(self._uncounted) >= _BATCH and self._count_lock.acquire(blocking=False):
             try:
                 self._count()
             finally:
-                self._counting.release()
+                self._count_lock.release()
 
     def rows(self) -> list[Row]:
-        """The figures so far, the operations called most first."""
-        # Bounded, because a signal may have struck a thread that was counting and will never go on.
-        if self._counting.acquire(timeout=1):
+        """The figures so far, the most called operations first."""
+        # With a timeout: a signal handler may have interrupted the thread that holds the lock, which then never continues.
+        if self._count_lock.acquire(timeout=1):
             try:
                 self._count()
             finally:
-                self._counting.release()
+                self._count_lock.release()
         rows = [figures.row(*key) for key, figures in list(self._figures.items())]
         return sorted(rows, key=lambda row: -row.calls)
 
     def _count(self) -> None:
-        while self._arrived:
-            call = self._arrived.popleft()
+        while self._uncounted:
+            call = self._uncounted.popleft()
             key = (call.operation, call.model)
             if key not in self._figures and len(self._figures) >= KEPT_ROWS:
                 key = (call.operation, OTHER_MODELS)
@@ -174,7 +174,7 @@ class Summary:
 
 
 def percentile(values: Iterable[float], share: float) -> float | None:
-    """The exact percentile, interpolated between the two nearest values; `None` of nothing."""
+    """The exact percentile, interpolated between the two nearest values; `None` without values. `share` is 0 to 1."""
     ordered = sorted(values)
     if not ordered:
         return None

@@ -1,4 +1,4 @@
-"""The trace around one call, as a tree of plain records. Whoever has spans fills the records; nothing here knows OpenTelemetry."""
+"""The trace around one call, as a tree of plain records. The caller makes the records; this module knows no OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class SpanRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpanNode:
-    """A span and what happened beneath it, in order of time."""
+    """A span and its children, in order of time."""
 
     span: SpanRecord
     children: tuple[SpanNode, ...] = ()
@@ -39,43 +39,43 @@ class SpanNode:
 
 
 def trace_tree(spans: Iterable[SpanRecord], *, trace_id: int, span_id: int) -> SpanNode | None:
-    """The tree that holds the call `span_id`, from the outermost span that is known; `None` if the call is not."""
+    """The tree around the call `span_id`, from the outermost known span; `None` if the call is unknown."""
     known = {span.span_id: span for span in spans if span.trace_id == trace_id}
     if span_id not in known:
         return None
-    beneath: dict[int | None, list[SpanRecord]] = {}
+    children_of: dict[int | None, list[SpanRecord]] = {}
     for span in sorted(known.values(), key=lambda span: span.began_ns):
-        beneath.setdefault(span.parent_id, []).append(span)
+        children_of.setdefault(span.parent_id, []).append(span)
     outermost = known[span_id]
-    climbed = {span_id}
-    # A parent may still be open, or in another process; `climbed` keeps a malformed trace from going round.
-    while outermost.parent_id in known and outermost.parent_id not in climbed:
+    seen = {span_id}
+    # A parent may still be open, or in another process. A malformed trace may go round.
+    while outermost.parent_id in known and outermost.parent_id not in seen:
         outermost = known[outermost.parent_id]
-        climbed.add(outermost.span_id)
-    chosen = _order(outermost, beneath)
+        seen.add(outermost.span_id)
+    chosen = _order(outermost, children_of)
     if len(chosen) > SHOWN_SPANS:
         outermost = known[span_id]
-        chosen = _order(outermost, beneath)
-    return _node(outermost, beneath, {span.span_id for span in chosen[:SHOWN_SPANS]})
+        chosen = _order(outermost, children_of)
+    return _node(outermost, children_of, {span.span_id for span in chosen[:SHOWN_SPANS]})
 
 
-def _order(root: SpanRecord, beneath: dict[int | None, list[SpanRecord]]) -> list[SpanRecord]:
-    """The spans of a tree by depth, so that what is cut off is what lies deepest."""
+def _order(root: SpanRecord, children_of: dict[int | None, list[SpanRecord]]) -> list[SpanRecord]:
+    """The spans of a tree by depth, so that a cut takes the deepest."""
     ordered = [root]
     seen = {root.span_id}
     for span in ordered:
-        further = [child for child in beneath.get(span.span_id, []) if child.span_id not in seen]
+        further = [child for child in children_of.get(span.span_id, []) if child.span_id not in seen]
         seen.update(child.span_id for child in further)
         ordered.extend(further)
     return ordered
 
 
-def _node(span: SpanRecord, beneath: dict[int | None, list[SpanRecord]], chosen: set[int]) -> SpanNode:
+def _node(span: SpanRecord, children_of: dict[int | None, list[SpanRecord]], chosen: set[int]) -> SpanNode:
     chosen = chosen - {span.span_id}
-    children = beneath.get(span.span_id, [])
+    children = children_of.get(span.span_id, [])
     shown = [child for child in children if child.span_id in chosen]
     return SpanNode(
         span=span,
-        children=tuple(_node(child, beneath, chosen) for child in shown),
+        children=tuple(_node(child, children_of, chosen) for child in shown),
         hidden=len(children) - len(shown),
     )

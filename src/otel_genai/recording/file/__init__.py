@@ -1,1 +1,1 @@
-"""Recording files: their lines, their locks, and how they are read back."""
+"""Recording files: their lines, their locks, writing and reading."""

@@ -45,7 +45,7 @@ def read(path: str | PathLike[str]) -> Iterator[RecordedOperation]:
         elif isinstance(found, _Damage):
             damaged.append(found.line)
     if damaged:
-        _logger.warning("%s: %d lines are damaged and left out, the first is line %d", path, len(damaged), damaged[0])
+        _logger.warning("%s: damaged lines are left out: %d, the first is line %d", path, len(damaged), damaged[0])
 
 
 def read_recordings(paths: Sequence[Path], progress: Callable[[int], None] | None = None) -> Recordings:

@@ -1,6 +1,6 @@
-"""Pure: what a recording says of a process and of an operation, one line of JSON each. docs/recording.md tells the schema.
+"""The lines of a recording, as JSON, for a process and for an operation. docs/recording.md describes them.
 
-An operation's times are whole microseconds from its start: a third of the work, and of the size, of floats.
+An operation's times are whole microseconds from its start: a third of the work and of the size of floats.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MICROSECONDS: Final = 1e6
 _NANOSECONDS: Final = 1e9
 
 _KEYS: Final = {"extra": "facts"}
-"""Keys of files that are not named as our fields are: field → key."""
+"""Field → key, where the two have different names."""
 
 
 def _rows(record: Any, *others: str) -> tuple[tuple[str, str, object], ...]:
@@ -32,7 +32,7 @@ def _rows(record: Any, *others: str) -> tuple[tuple[str, str, object], ...]:
 _REQUEST: Final = _rows(Request, "side")
 _RESPONSE: Final = _rows(Response, "usage", "messages")
 _USAGE: Final = _rows(Usage)
-"""(field, key, default); a field that has its default is left out."""
+"""(field, key, default). A field with its default value is left out."""
 
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 
@@ -68,15 +68,15 @@ def operation(operation: Operation, span: Any) -> bytes:
     }
     if operation.unfinished:
         line["unfinished"] = True
-    if answered := _told(response, _RESPONSE):
-        line["response"] = answered
-    if response.usage is not None and (used := _told(response.usage, _USAGE)):
-        line["usage"] = used
+    if fields := _fields(response, _RESPONSE):
+        line["response"] = fields
+    if response.usage is not None and (counts := _fields(response.usage, _USAGE)):
+        line["usage"] = counts
     if failure is not None:
         line["error"] = _error(failure)
     line |= _times(timing)
     if operation.prompt is not None or response.messages:
-        # Only now: without content, a recording needs none of telemetry's rooms.
+        # Imported here, because a recording without content needs no telemetry.
         from otel_genai.telemetry import render
 
         line["content"] = render.content(operation)
@@ -84,19 +84,19 @@ def operation(operation: Operation, span: Any) -> bytes:
 
 
 def limit(limit_bytes: int) -> bytes:
-    """The line that says that the recording stops here, for the file would grow beyond its limit."""
+    """The line where the recording stops, because the file would grow beyond its limit."""
     return _line({"type": "limit", "limit_bytes": limit_bytes})
 
 
 def left_out(operations: int) -> bytes:
-    """The line that says how many operations came after that."""
+    """The line that counts the operations after the limit."""
     return _line({"type": "limit", "left_out": operations})
 
 
 def _ids(span: Any) -> dict[str, str]:
     context = span.get_span_context()
     if not context.is_valid:
-        return {}  # no SDK is set up: nobody gave it any
+        return {}  # no SDK is set up
     ids = {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}
     parent = getattr(span, "parent", None)
     if parent is not None:
@@ -105,19 +105,19 @@ def _ids(span: Any) -> dict[str, str]:
 
 
 def _request(request: Request) -> dict[str, Any]:
-    asked = _told(request, _REQUEST)
+    fields = _fields(request, _REQUEST)
     if request.side is not Side.CLIENT:
-        asked["side"] = request.side.value
-    return asked
+        fields["side"] = request.side.value
+    return fields
 
 
-def _told(record: Any, rows: Iterable[tuple[str, str, object]]) -> dict[str, Any]:
-    told = {}
+def _fields(record: Any, rows: Iterable[tuple[str, str, object]]) -> dict[str, Any]:
+    found = {}
     for name, key, default in rows:
         value = getattr(record, name)
         if value != default:
-            told[key] = value
-    return told
+            found[key] = value
+    return found
 
 
 def _error(failure: Failure) -> dict[str, str]:
@@ -131,7 +131,7 @@ def _times(timing: Timing) -> dict[str, Any]:
     times: dict[str, Any] = {}
     if timing.phases:
         phases: dict[str, float] = {}
-        for phase in timing.phases:  # one may come several times
+        for phase in timing.phases:  # the same phase may occur several times
             phases[phase.name] = phases.get(phase.name, 0.0) + phase.ended - phase.started
         times["phases_us"] = {name: round(time * _MICROSECONDS) for name, time in phases.items()}
     if timing.time_to_first_token is not None:
@@ -146,5 +146,5 @@ def _times(timing: Timing) -> dict[str, Any]:
 
 
 def _line(content: Mapping[str, Any]) -> bytes:
-    # Half of a surrogate pair cannot be written; everything else of the line shall be.
+    # Half of a surrogate pair cannot be encoded; the rest of the line is written.
     return _encode(content).encode(errors="replace") + b"\n"

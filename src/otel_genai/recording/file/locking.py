@@ -1,6 +1,6 @@
-"""Whose file is whose: a recording is written by one living process at a time, which holds a lock on it.
+"""The files of processes: a recording is written by one process at a time, which holds a lock on it.
 
-The first to come has the name that the user gave; every other one writes beside it, under a name with its process id.
+The first process writes to the user's file name. Every other one writes beside it, to a name with its process id.
 """
 
 from __future__ import annotations
@@ -20,46 +20,46 @@ _BEGINNING_BYTES: Final = 64
 
 
 class NotARecordingError(Exception):
-    """A file is no recording, or cannot be read. The message is for the user."""
+    """A file is no recording or cannot be read. The message is for the user."""
 
 
 class OwnFile:
-    """A file that only this process writes to, for as long as somebody refers to this object."""
+    """A file that only this process writes to, for as long as this object lives."""
 
     __slots__ = ("__weakref__", "_descriptor")
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        # Not closed by hand: a thread in the middle of a write would then write to whatever is opened next.
+        # Closed by the finalizer: a thread that is just writing would otherwise write to the file that is opened next.
         weakref.finalize(self, os.close, descriptor).atexit = False
 
     @property
     def size(self) -> int:
-        """In bytes."""
+        """The file's length in bytes."""
         return os.fstat(self._descriptor).st_size
 
     def append(self, line: bytes) -> None:
-        """Write a line, whole: in one system call, and with no lock that a finalizer could find taken.
+        """Write a line in one system call, without a lock that a finalizer could find taken.
 
-        Raises OSError, also if there was room for a part of it only.
+        Raises OSError, also if only a part of the line was written.
         """
         if os.write(self._descriptor, line) < len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def begins_as_recording(self) -> bool:
-        """Whether this is a recording, or is still empty."""
+        """Whether this is a recording or still empty."""
         return self.size == 0 or _BEGINNING.match(os.pread(self._descriptor, _BEGINNING_BYTES, 0)) is not None
 
     def ends_within_a_line(self) -> bool:
-        """Whether somebody came to an end, or to the end of the disk, while writing."""
+        """Whether the last write was cut off, by a crash or by a full disk."""
         size = self.size
         return size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
 
 
 def claim(path: Path, *, forked: bool = False) -> OwnFile:
-    """The file to record to: `path`, or the one beside it if another process has that, or if this one is a fork.
+    """The file to record to: `path`, or a file beside it if another process holds `path` or this process is a fork.
 
-    A recording that is there is continued. Raises NotARecordingError if something else is there, OSError if there is no file to be had.
+    An existing recording is continued. Raises NotARecordingError if the file is something else, OSError if it cannot be opened.
     """
     beside = path.with_name(f"{path.stem}.{os.getpid()}{path.suffix}")
     for name in (beside,) if forked else (path, beside):
@@ -67,7 +67,7 @@ def claim(path: Path, *, forked: bool = False) -> OwnFile:
         if file is None:
             continue
         if not file.begins_as_recording():
-            raise NotARecordingError("what is there already is no recording")
+            raise NotARecordingError("the existing file is no recording")
         if file.ends_within_a_line():
             file.append(b"\n")
         return file
@@ -75,7 +75,7 @@ def claim(path: Path, *, forked: bool = False) -> OwnFile:
 
 
 def files_of(path: Path) -> list[Path]:
-    """What is recorded under this name: `run.jsonl`, and every `run.<pid>.jsonl` beside it, as far as they exist."""
+    """The existing files of a recording: `run.jsonl`, and every `run.<pid>.jsonl` beside it."""
     beside = [
         file
         for file in path.parent.glob(f"{escape(path.stem)}.*{escape(path.suffix)}")
@@ -85,7 +85,7 @@ def files_of(path: Path) -> list[Path]:
 
 
 def discard(path: Path) -> None:
-    """Remove what is recorded under this name, so that the next recording stands alone.
+    """Remove the files of a recording, so that the next one begins anew.
 
     Raises NotARecordingError if one of the files is something else, OSError if a process records to it or it cannot be removed.
     """
@@ -101,8 +101,8 @@ def discard(path: Path) -> None:
 
 
 def _locked(name: Path, creating: int = 0) -> OwnFile | None:
-    # `None` if another process has it. The lock goes with the last descriptor, however the process ends.
-    import fcntl  # here, because recordings are read on platforms, too, that lack it
+    # `None` if another process holds it. The lock ends with the last descriptor, however the process ends.
+    import fcntl  # here, because recordings can also be read on platforms without it
 
     descriptor = os.open(name, os.O_RDWR | os.O_APPEND | creating, 0o666)
     file = OwnFile(descriptor)

@@ -1,4 +1,4 @@
-"""How figures and names are written wherever people read them."""
+"""Figures and names as text for people."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ def numbered(number: int, thing: str) -> str:
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
-def tokens(told: Tokens | None) -> str:
-    """A sum of tokens; `≥` if some calls did not tell theirs."""
-    if told is None:
+def tokens(sums: Tokens | None) -> str:
+    """A sum of tokens; `≥` if some calls did not report theirs."""
+    if sums is None:
         return UNKNOWN
-    return count(told.count) if told.complete else f"≥{count(told.count)}"
+    return count(sums.count) if sums.complete else f"≥{count(sums.count)}"
 
 
 def count(value: float) -> str:
-    """A number of things, exact while it is small enough to be read: 99,999, 124k, 1.20M."""
+    """A count, exact up to five digits: 99,999, 124k, 1.20M."""
     if value < 99_999.5:
         return f"{value:,.0f}"
     number, unit = (value / 1e3, "k") if value < 999_500 else (value / 1e6, "M")
@@ -31,14 +31,14 @@ def count(value: float) -> str:
 
 
 def rate(value: float | None) -> str:
-    """Things a second: one digit behind the point while that says something."""
+    """A rate per second, with one decimal below 100."""
     if value is None:
         return UNKNOWN
     return f"{value:.1f}" if value < 99.95 else count(value)
 
 
 def seconds(value: float | None) -> str:
-    """A time in the unit that reads best, to three digits: 250 µs, 3.21 ms, 812 ms, 1.24 s, 95.1 s."""
+    """A time with three digits, in the unit that reads best: 250 µs, 3.21 ms, 812 ms, 1.24 s, 95.1 s."""
     if value is None:
         return UNKNOWN
     if value < 0.000_999_5:
@@ -52,5 +52,5 @@ def _three_digits(number: float) -> str:
 
 
 def printable(name: str) -> str:
-    """A name that came from elsewhere, safe to print: a terminal obeys control characters, and an encoder refuses surrogates."""
+    """A name from outside, safe to print: terminals obey control characters, and encoders refuse surrogates."""
     return "".join(character if character.isprintable() else "?" for character in name)

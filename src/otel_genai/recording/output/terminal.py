@@ -1,4 +1,4 @@
-"""The summary as people read it: a table and a tree, in a terminal or in a log file, plain where there is no terminal."""
+"""The summary of a run, as a table and a tree: with colours in a terminal, as plain text in a file."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from otel_genai.recording.analysis.summary import Row
     from otel_genai.recording.analysis.trace_tree import SpanNode
 
-_WIDTH_OF_A_FILE: Final = 120
-_ROOMY: Final = 100
+_FILE_WIDTH: Final = 120
+_WIDE_TERMINAL: Final = 100
+"""Columns of text, as above."""
 
-_FIGURES: Final = (
+_HEADINGS: Final = (
     "calls",
     "errors",
     "duration\np50",
@@ -34,10 +35,10 @@ _FIGURES: Final = (
 
 
 def print_summary(rows: Sequence[Row], tree: SpanNode | None, to: TextIO) -> None:
-    """Write the table and, if there is one, the trace of the last call."""
+    """Write the table, and the trace of the last call if it is known."""
     console = console_for(to)
     console.print(Text("GenAI calls", style="italic"))
-    console.print(_table(rows, gap=0 if console.width < _ROOMY else 1))
+    console.print(_table(rows, gap=0 if console.width < _WIDE_TERMINAL else 1))
     if tree is not None:
         console.print()
         console.print(Text("Trace of the last call", style="italic"))
@@ -45,12 +46,12 @@ def print_summary(rows: Sequence[Row], tree: SpanNode | None, to: TextIO) -> Non
 
 
 def console_for(to: TextIO) -> Console:
-    """A console that prints what it is given and no more: no markup, and colours on a terminal only."""
+    """A console that prints text as it is: without markup, and with colours on a terminal only."""
     terminal = to.isatty()
     return Console(
         file=to,
-        width=None if terminal else _WIDTH_OF_A_FILE,
-        # Neither FORCE_COLOR nor the like puts escape codes into a log file.
+        width=None if terminal else _FILE_WIDTH,
+        # Not even FORCE_COLOR puts escape codes into a log file.
         force_terminal=terminal,
         color_system="auto" if terminal else None,
         highlight=False,
@@ -61,10 +62,10 @@ def console_for(to: TextIO) -> Console:
 
 def _table(rows: Sequence[Row], *, gap: int) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, gap, 0, 0), pad_edge=False)
-    # Beside `gap`, the box itself puts one column between two. The model's name folds, so that figures never do.
+    # The box adds one space to `gap`. The model's name folds, so that figures never do.
     table.add_column(_heading("operation"), no_wrap=True)
     table.add_column(_heading("model"), overflow="fold")
-    for heading in _FIGURES:
+    for heading in _HEADINGS:
         table.add_column(_heading(heading), justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
@@ -83,19 +84,19 @@ def _table(rows: Sequence[Row], *, gap: int) -> Table:
 
 
 def _heading(heading: str) -> str:
-    """Set at the bottom of the three lines that the longest heading takes."""
+    """The heading at the bottom of three lines, the height of the longest one."""
     return "\n" * (2 - heading.count("\n")) + heading
 
 
 def _tree(root: SpanNode) -> Tree:
     tree = Tree(_line(root))
-    _grow(tree, root)
+    _add_children(tree, root)
     return tree
 
 
-def _grow(tree: Tree, node: SpanNode) -> None:
+def _add_children(tree: Tree, node: SpanNode) -> None:
     for child in node.children:
-        _grow(tree.add(_line(child)), child)
+        _add_children(tree.add(_line(child)), child)
     if node.hidden:
         tree.add(Text(f"… {node.hidden} more", style="dim"))
 

@@ -1,4 +1,4 @@
-"""A report in a terminal or a file: the table of figures, and two recordings beside each other."""
+"""A report in a terminal or a file: the table of figures, or two recordings side by side."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from otel_genai.recording.analysis.statistics import Figures
     from otel_genai.recording.file.records import Recordings
 
-_BROKEN: Final = {"per output token": "per output\ntoken"}
-"""Headings that are wider than what stands beneath them."""
+_LINE_BREAKS: Final = {"per output token": "per output\ntoken"}
+"""Headings that do not break at every space."""
 
 
 def print_figures(rows: Sequence[Figures], recordings: Recordings, to: TextIO) -> None:
-    """Write the table, and what must be known to read it."""
+    """Write the table and its footnotes."""
     console = console_for(to)
     if not rows:
         console.print("No GenAI calls were recorded.")
@@ -48,7 +48,7 @@ def _figures(rows: Sequence[Figures]) -> Table:
 
 
 def print_comparison(pairs: Sequence[Pair], names: tuple[str, str], to: TextIO) -> None:
-    """Write a table for each pair: a figure a row, the first, the second, and the second to the first."""
+    """Write a table for each pair: a row for each figure, with the first, the second and their ratio."""
     console = console_for(to)
     for place, pair in enumerate(pairs):
         if place:
@@ -72,8 +72,8 @@ def _table() -> Table:
 
 
 def _heading(heading: str) -> str:
-    """Set at the bottom of two lines."""
-    heading = _BROKEN.get(heading, heading.replace(" ", "\n"))
+    """The heading at the bottom of two lines."""
+    heading = _LINE_BREAKS.get(heading, heading.replace(" ", "\n"))
     return heading if "\n" in heading else f"\n{heading}"
 
 

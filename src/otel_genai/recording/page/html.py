@@ -1,7 +1,7 @@
-"""One self-contained page of a recording: opened from a disk, sent by mail, it asks no network for anything.
+"""One self-contained page of a recording: it opens from a disk and makes no request.
 
-The page is text in `assets/`: a template, a style sheet and scripts, which know nothing of Python. Charts are plotly's, whose script
-is put into the page. A content security policy in the page itself forbids everything else.
+The page is text in `assets/`: a template, a style sheet and JavaScript modules. Plotly draws the charts; its script is part of
+the page. A content security policy in the page forbids everything else.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from plotly.offline import get_plotlyjs
 from otel_genai.recording.analysis.statistics import figures
 from otel_genai.recording.output.formatting import numbered, printable, seconds
 from otel_genai.recording.output.table import notes
+from otel_genai.recording.page.modules import modules_as_one
 from otel_genai.recording.page.payload import payload
 from otel_genai.recording.page.tables import figures_table, sources_table
 
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
     from otel_genai.recording.file.records import Recordings
 
 _ASSETS: Final = files(__package__) / "assets"
-_SCRIPTS: Final = (
-    "recording", "drawing", "hover", "dots", "load", "timeline", "distributions", "tokens", "errors", "main",
-)  # fmt: skip
-"""In this order, one script: what a file defines is known to those after it."""
 
 
 def write_page(recordings: Recordings, to: Path) -> None:
@@ -43,7 +40,7 @@ def page(recordings: Recordings) -> str:
     """The report as HTML."""
     rows = figures(recordings.operations)
     library = _inline(get_plotlyjs())
-    script = _inline("\n".join(['"use strict";', *(_asset(f"{name}.js") for name in _SCRIPTS)]))
+    script = _inline(modules_as_one("main.js", _asset))
     return Template(_asset("page.html")).substitute(
         policy=_policy(library, script),
         title=escape(_title(recordings)),
@@ -66,7 +63,7 @@ def _title(recordings: Recordings) -> str:
 
 def _facts(recordings: Recordings) -> str:
     operations = recordings.operations
-    said = [
+    facts = [
         numbered(len(operations), "operation"),
         numbered(sum(operation.error is not None for operation in operations), "error"),
         numbered(sum(len(operation.chunks) for operation in operations), "chunk"),
@@ -76,8 +73,8 @@ def _facts(recordings: Recordings) -> str:
         began_ns = min(operation.began_ns for operation in operations)
         ended = max((operation.began_ns - began_ns) / 1e9 + operation.duration for operation in operations)
         began = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=began_ns // 1000)
-        said += [f"{seconds(ended)} from {began:%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"]
-    return " · ".join(said)
+        facts += [f"{seconds(ended)} from {began:%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"]
+    return " · ".join(facts)
 
 
 def _asset(name: str) -> str:
@@ -85,12 +82,15 @@ def _asset(name: str) -> str:
 
 
 def _inline(script: str) -> str:
-    """A script that an HTML parser reads to its end."""
+    """The script without a closing tag, at which an HTML parser would end it."""
     return script.replace("</script", r"<\/script")
 
 
 def _policy(*scripts: str) -> str:
-    """No network, and no script but these. Plotly's WebGL makes functions at run time; it and its style need the two exceptions."""
+    """No network, and no script but these.
+
+    Plotly's WebGL compiles functions at run time (regl.js), and plotly sets styles: they need the two exceptions.
+    """
     hashes = " ".join(f"'sha256-{b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts)
     return (
         f"default-src 'none'; script-src {hashes} 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; "

@@ -1,4 +1,4 @@
-"""Content of the Responses API: what was asked, item by item; and that nothing which a server or a caller may send breaks the reading."""
+"""Content of the Responses API, item by item; odd items are read without an error."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ CONVERSATION: list[Any] = [
     {"role": "assistant", "content": [{"type": "refusal", "refusal": "No more."}]},
     {"role": "user", "content": "Why?"},
 ]  # fmt: skip
-ASKED = [
+INPUT = [
     said("developer", "Be brief."),
     said(
         "user",
@@ -91,11 +91,11 @@ TOOLS: list[Any] = [
 ]
 
 
-def test_what_was_asked(capturing: Recorded) -> None:
+def test_every_input_item(capturing: Recorded) -> None:
     with scripted(Answer(response())) as server:
         client(server).responses.create(model="gpt-4o", instructions="In rhyme.", input=CONVERSATION, tools=TOOLS)
     span = capturing.span()
-    assert content(span, "input.messages") == ASKED
+    assert content(span, "input.messages") == INPUT
     assert content(span, "system_instructions") == [text("In rhyme.")]
     assert content(span, "tool.definitions") == [
         {"type": "function", "name": "weather"},
@@ -107,19 +107,19 @@ def test_what_was_asked(capturing: Recorded) -> None:
 def test_a_string_is_one_message_of_the_user(capturing: Recorded) -> None:
     with scripted(Answer(response())) as server:
         client(server).responses.create(model="gpt-4o", input="Say hello.")
-    asked = content(capturing.span(), "input.messages")
-    assert asked == [{"role": "user", "parts": [text("Say hello.")]}]
+    messages = content(capturing.span(), "input.messages")
+    assert messages == [{"role": "user", "parts": [text("Say hello.")]}]
 
 
-# ── tools that the server runs by itself ───────────────────────────────────────────────────────────────────────────────
+# ── tools that the server runs ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def asked_of_a_tool(tool: str, item_id: str, name: str | None = None, /, **call: Any) -> dict[str, Any]:
-    told = {"type": tool, **call}
-    return {"type": "server_tool_call", "id": item_id, "name": name or tool, "server_tool_call": told}
+def tool_call_part(tool: str, item_id: str, name: str | None = None, /, **call: Any) -> dict[str, Any]:
+    tool_call = {"type": tool, **call}
+    return {"type": "server_tool_call", "id": item_id, "name": name or tool, "server_tool_call": tool_call}
 
 
-def answered_by_a_tool(tool: str, item_id: str, /, **answer: Any) -> dict[str, Any]:
+def tool_response_part(tool: str, item_id: str, /, **answer: Any) -> dict[str, Any]:
     return {
         "type": "server_tool_call_response",
         "id": item_id,
@@ -131,19 +131,19 @@ FOUND = {"file_id": "file-1", "filename": "fjords.txt", "score": 0.9, "text": "F
 PRINTED = {"type": "logs", "logs": "42"}
 DRY: Any = {"type": "http_error", "code": 503, "message": "dry"}
 if not hasattr(TYPES.response_output_item, "McpToolCallError"):
-    DRY = "dry"  # which is how the client knew it once, and it warns of what it does not know when that is sent back
+    DRY = "dry"  # an older client's name; it warns of an unknown value that is sent back
 SERVER_TOOLS = {
     "web search": (SEARCH, [SEARCHED]),
     "file search": (
         {"id": "fs_1", "type": "file_search_call", "status": "completed", "queries": ["fjord"], "results": [FOUND]},
         [
-            asked_of_a_tool("file_search", "fs_1", queries=["fjord"]),
-            answered_by_a_tool("file_search", "fs_1", results=[FOUND]),
+            tool_call_part("file_search", "fs_1", queries=["fjord"]),
+            tool_response_part("file_search", "fs_1", results=[FOUND]),
         ],
     ),
-    "file search whose results were not asked for": (
+    "file search without results": (
         {"id": "fs_1", "type": "file_search_call", "status": "completed", "queries": ["fjord"], "results": None},
-        [asked_of_a_tool("file_search", "fs_1", queries=["fjord"])],
+        [tool_call_part("file_search", "fs_1", queries=["fjord"])],
     ),
     "code interpreter": (
         {
@@ -155,8 +155,8 @@ SERVER_TOOLS = {
             "outputs": [PRINTED],
         },
         [
-            asked_of_a_tool("code_interpreter", "ci_1", code="print(42)", container_id="cntr_1"),
-            answered_by_a_tool("code_interpreter", "ci_1", outputs=[PRINTED]),
+            tool_call_part("code_interpreter", "ci_1", code="print(42)", container_id="cntr_1"),
+            tool_response_part("code_interpreter", "ci_1", outputs=[PRINTED]),
         ],
     ),
     "MCP": (
@@ -169,29 +169,29 @@ SERVER_TOOLS = {
             "output": "1308 m",
         },
         [
-            asked_of_a_tool(
+            tool_call_part(
                 "mcp", "mcp_1", "depth", server_label="fjords", name="depth", arguments='{"of": "Sognefjord"}'
             ),
-            answered_by_a_tool("mcp", "mcp_1", output="1308 m"),
+            tool_response_part("mcp", "mcp_1", output="1308 m"),
         ],
     ),
     "MCP that failed": (
         {"id": "mcp_1", "type": "mcp_call", "server_label": "fjords", "name": "depth", "arguments": "", "error": DRY},
         [
-            asked_of_a_tool("mcp", "mcp_1", "depth", server_label="fjords", name="depth", arguments=""),
-            answered_by_a_tool("mcp", "mcp_1", error=DRY),
+            tool_call_part("mcp", "mcp_1", "depth", server_label="fjords", name="depth", arguments=""),
+            tool_response_part("mcp", "mcp_1", error=DRY),
         ],
     ),
     "image generation, without its picture": (
         {"id": "ig_1", "type": "image_generation_call", "status": "completed", "result": "iVBORw0KGgo="},
-        [asked_of_a_tool("image_generation", "ig_1")],
+        [tool_call_part("image_generation", "ig_1")],
     ),
     "compaction": (COMPACTION, [{"type": "compaction", "id": "cmp_1"}]),
 }
 
 
 @pytest.mark.parametrize(("item", "parts"), SERVER_TOOLS.values(), ids=SERVER_TOOLS)
-def test_what_a_tool_of_the_servers_own_did_is_part_of_the_answer_and_of_what_is_asked_next(
+def test_a_server_tool_call_is_part_of_the_response_and_of_the_next_request(
     capturing: Recorded, item: dict[str, Any], parts: list[dict[str, Any]]
 ) -> None:
     with scripted(Answer(response(item, HELLO))) as server:
@@ -209,7 +209,7 @@ def test_what_a_tool_of_the_servers_own_did_is_part_of_the_answer_and_of_what_is
 
 
 @pytest.mark.parametrize(("item", "parts"), SERVER_TOOLS.values(), ids=SERVER_TOOLS)
-def test_what_a_tool_of_the_servers_own_did_is_part_of_a_streamed_answer(
+def test_a_server_tool_call_is_part_of_a_streamed_response(
     capturing: Recorded, item: dict[str, Any], parts: list[dict[str, Any]]
 ) -> None:
     events = [STREAM[0], event("output_item.done", output_index=0, item=item), CUT]
@@ -218,18 +218,18 @@ def test_what_a_tool_of_the_servers_own_did_is_part_of_a_streamed_answer(
     assert content(capturing.span(), "output.messages") == answered(*parts, finish_reason="error")
 
 
-def test_what_the_client_did_not_expect_in_a_server_tools_call_is_recorded_without_a_warning(
+def test_unknown_values_in_a_server_tool_call_are_recorded_without_a_warning(
     capturing: Recorded,
 ) -> None:
     odd = {**SEARCH, "action": {"type": "search", "query": 5, "by": [None]}}
     with scripted(Answer(response(odd))) as server:
         client(server).responses.create(model="gpt-4o", input="Hi")
     (message,) = content(capturing.span(), "output.messages")
-    told = {"type": "web_search", "action": {"type": "search", "query": 5, "by": [None]}}
-    assert message["parts"] == [{**SEARCHED, "server_tool_call": told}]
+    tool_call = {"type": "web_search", "action": {"type": "search", "query": 5, "by": [None]}}
+    assert message["parts"] == [{**SEARCHED, "server_tool_call": tool_call}]
 
 
-# ── content that is not wanted, or not ours to take ────────────────────────────────────────────────────────────────────
+# ── content that is off, and iterators ─────────────────────────────────────────────────────────────────────────────────
 
 
 def test_tools_from_a_generator_reach_the_server(capturing: Recorded) -> None:
@@ -239,13 +239,13 @@ def test_tools_from_a_generator_reach_the_server(capturing: Recorded) -> None:
     assert "gen_ai.tool.definitions" not in attributes(capturing.span())
 
 
-def test_no_content_is_built_unless_it_is_wanted(instrumented: Recorded) -> None:
+def test_no_content_is_built_with_content_off(instrumented: Recorded) -> None:
     with scripted(Answer(response(THOUGHT, HELLO))) as server:
         client(server).responses.create(model="gpt-4o", instructions="In rhyme.", input=CONVERSATION, tools=TOOLS)
     assert not {"Hello!", "In rhyme.", "A greeting."} & set(instrumented.span().to_json().split('"'))
 
 
-def test_no_text_of_a_stream_is_kept_unless_it_is_wanted() -> None:
+def test_no_text_of_a_stream_is_kept_with_content_off() -> None:
     for wanted in (False, True):
         fold = responses.ResponseFold(responses.CREATE.default, wanted)
         assert fold.add(Loose(event("output_text.delta", **at(0, delta="Hel"))))
@@ -289,29 +289,29 @@ PARAMETERS: dict[str, Any] = {
 }
 
 
-def mangled(value: Any, chance: random.Random) -> Any:
-    """The value with some of it replaced by what nobody expects there."""
+def with_odd_values(value: Any, chance: random.Random) -> Any:
+    """The value with parts of it replaced by odd values."""
     if chance.random() < 0.1:
         return chance.choice(ODD)
     if isinstance(value, dict):
-        return Loose({name: mangled(item, chance) for name, item in value.items() if chance.random() > 0.05})
-    return [mangled(item, chance) for item in value] if isinstance(value, list) else value
+        return Loose({name: with_odd_values(item, chance) for name, item in value.items() if chance.random() > 0.05})
+    return [with_odd_values(item, chance) for item in value] if isinstance(value, list) else value
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_nothing_that_a_server_or_a_caller_sends_breaks_the_reading(seed: int) -> None:
+def test_odd_requests_and_responses_are_read_without_an_error(seed: int) -> None:
     chance = random.Random(seed)
     instance = client("http://127.0.0.1:1").responses
     for _ in range(50):
-        odd = mangled(response(THOUGHT, HELLO, CALL), chance)
+        odd = with_odd_values(response(THOUGHT, HELLO, CALL), chance)
         for read in (responses.created_response, responses.fetched_response, responses.compacted_response):
             read(odd, content=True)
         for endpoint in (responses.CREATE, responses.FETCH):
             fold = endpoint.fold(Request(operation=endpoint.default.operation, provider="x"), True)
             for start in STARTS:
-                assert fold.add(mangled(start, chance)) in {True, False}
+                assert fold.add(with_odd_values(start, chance)) in {True, False}
             fold.response()
-        kwargs = {name: mangled(value, chance) for name, value in PARAMETERS.items()}
+        kwargs = {name: with_odd_values(value, chance) for name, value in PARAMETERS.items()}
         arguments = Arguments(instance, (), kwargs)
         for endpoint in (responses.CREATE, responses.FETCH):
             endpoint.request(arguments)

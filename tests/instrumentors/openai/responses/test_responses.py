@@ -1,4 +1,4 @@
-"""The Responses API with the real client over loopback: what is reported of a response that is created, fetched or compacted."""
+"""The Responses API: the telemetry of a response that is created, fetched or compacted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.support.openai.scripted_responses import (
     THOUGHT,
     USAGE,
     response,
-    under_way,
+    unfinished,
 )
 from tests.support.openai.scripted_server import Answer, scripted
 from tests.support.providers import attribute
@@ -125,7 +125,7 @@ def test_sentinels_of_the_client_are_no_parameters(instrumented: Recorded) -> No
     assert attributes(instrumented.span()) == ANSWERED
 
 
-def test_a_template_of_the_servers_is_named_and_its_variables_are_not(instrumented: Recorded) -> None:
+def test_a_prompt_template_is_recorded_without_its_variables(instrumented: Recorded) -> None:
     template: Any = {"id": "pmpt_1", "version": "2", "variables": {"name": "secret"}}
     with scripted(Answer(response())) as server:
         client(server).responses.create(model="gpt-4o", prompt=template)
@@ -135,7 +135,7 @@ def test_a_template_of_the_servers_is_named_and_its_variables_are_not(instrument
     assert attributes(latest) == ANSWERED | {"gen_ai.prompt.name": "pmpt_1"}
 
 
-def test_the_conversation_is_the_one_that_the_server_names(instrumented: Recorded) -> None:
+def test_the_conversation_of_the_server_has_precedence(instrumented: Recorded) -> None:
     with scripted(Answer(response(conversation={"id": "conv_new"}))) as server:
         client(server).responses.create(model="gpt-4o", input="Hi", conversation="conv_asked")
     assert attribute(instrumented.span(), "gen_ai.conversation.id") == "conv_new"
@@ -171,7 +171,7 @@ def test_the_status_is_the_finish_reason(
     assert span.status.status_code is StatusCode.UNSET
 
 
-def test_usage_that_the_server_does_not_tell_is_not_invented(instrumented: Recorded) -> None:
+def test_missing_usage_is_not_invented(instrumented: Recorded) -> None:
     with scripted(Answer(response(usage=None))) as server:
         client(server).responses.create(model="gpt-4o", input="Hi")
     assert not [name for name in attributes(instrumented.span()) if "usage" in name]
@@ -190,7 +190,7 @@ def test_an_error_of_the_server(instrumented: Recorded) -> None:
     )
 
 
-def test_a_raw_response_is_read_along(capturing: Recorded) -> None:
+def test_a_raw_response_is_reported(capturing: Recorded) -> None:
     with scripted(Answer(response())) as server:
         raw = client(server).responses.with_raw_response.create(model="gpt-4o", input="Hi")
         assert raw.parse().output_text == "Hello!"
@@ -306,8 +306,8 @@ def test_a_fetch_has_the_status_and_the_answer_but_no_tokens(capturing: Recorded
     assert capturing.events() == []
 
 
-async def test_an_async_fetch_of_what_is_not_ready(capturing: Recorded) -> None:
-    with scripted(Answer(under_way("queued"))) as server:
+async def test_an_async_fetch_of_a_queued_response(capturing: Recorded) -> None:
+    with scripted(Answer(unfinished("queued"))) as server:
         async with async_client(server) as asynchronous:
             await asynchronous.responses.retrieve("resp_1")
     expected = FETCHED | {"gen_ai.response.status": "queued"}
@@ -326,7 +326,7 @@ def test_a_fetch_as_a_stream_names_its_cursor(capturing: Recorded) -> None:
     }
 
 
-def test_a_fetched_stream_that_is_left_has_the_status_that_it_had(instrumented: Recorded) -> None:
+def test_a_fetched_stream_that_is_left_has_the_last_status(instrumented: Recorded) -> None:
     hold = threading.Event()
     with scripted(Answer(events=[*STREAM[:5], hold])) as server:
         with client(server).responses.retrieve("resp_1", stream=True) as stream:
@@ -338,7 +338,7 @@ def test_a_fetched_stream_that_is_left_has_the_status_that_it_had(instrumented: 
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_fetch_of_what_is_not_there_names_what_was_sought(instrumented: Recorded, stream: Any) -> None:
+def test_a_fetch_of_a_missing_response_has_the_requested_id(instrumented: Recorded, stream: Any) -> None:
     with scripted(Answer({"error": {"code": "not_found"}}, status=404)) as server, pytest.raises(openai.NotFoundError):
         client(server).responses.retrieve("resp_1", stream=stream)
     span = instrumented.span()

@@ -1,4 +1,4 @@
-"""Streams of the Responses API with the real client over loopback: read to the end, left early, cut, failed, and the client's helper."""
+"""Streams of the Responses API: read to the end, left early, cut, failed; and the client's helper."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.openai.scripted_responses import (
     at,
     event,
     response,
-    under_way,
+    unfinished,
 )
 from tests.support.openai.scripted_server import CUT, Answer, scripted
 from tests.support.providers import attribute
@@ -40,7 +40,7 @@ pytest.importorskip("openai.resources.responses", reason=NO_RESPONSES)
 
 
 def read(events: Sequence[Any]) -> None:
-    """Have a stream of these events read to its end."""
+    """Read a stream of these events to its end."""
     with scripted(Answer(events=events)) as server:
         list(client(server).responses.create(model="gpt-4o", input="Hi", stream=True))
 
@@ -75,7 +75,7 @@ async def test_an_async_stream(instrumented: Recorded) -> None:
     assert attributes(instrumented.span()) == STREAMED
 
 
-def test_a_raw_stream_is_read_along(capturing: Recorded) -> None:
+def test_a_raw_stream_is_reported(capturing: Recorded) -> None:
     with scripted(Answer(events=STREAM)) as server:
         raw = client(server).responses.with_raw_response.create(model="gpt-4o", input="Hi", stream=True)
         assert len(list(raw.parse())) == len(STREAM)
@@ -115,7 +115,7 @@ def test_time_to_first_token_is_that_of_the_first_output(instrumented: Recorded,
     assert timing.first_token == timing.chunks[len(OPENING) + len(silent)]
 
 
-def test_items_in_a_row_become_the_parts_of_one_answer(capturing: Recorded) -> None:
+def test_consecutive_items_are_parts_of_one_message(capturing: Recorded) -> None:
     read([OPENING[0], event("completed", response=response(THOUGHT, SEARCH, HELLO, CALL))])
     assert content(capturing.span(), "output.messages") == answered(
         {"type": "reasoning", "content": "A greeting."},
@@ -128,20 +128,20 @@ def test_items_in_a_row_become_the_parts_of_one_answer(capturing: Recorded) -> N
 
 
 @pytest.mark.parametrize("left_out", [None, []])
-def test_output_that_the_last_event_leaves_out_is_what_was_streamed(
+def test_output_missing_in_the_last_event_comes_from_the_stream(
     capturing: Recorded, left_out: list[Any] | None
 ) -> None:
     read([*STREAM[:-1], event("completed", response=response() | {"output": left_out})])
     assert content(capturing.span(), "output.messages") == answered("Hello!", finish_reason="stop")
 
 
-def test_a_stream_that_ends_for_lack_of_tokens(instrumented: Recorded) -> None:
+def test_a_stream_that_ends_at_the_token_limit(instrumented: Recorded) -> None:
     ended = response(status="incomplete", incomplete_details={"reason": "max_output_tokens"})
     read([*STREAM[:-1], event("incomplete", response=ended)])
     assert attributes(instrumented.span()) == STREAMED | {"gen_ai.response.finish_reasons": ("length",)}
 
 
-def test_a_response_that_failed_on_the_server_is_told_by_its_finish_reason(capturing: Recorded) -> None:
+def test_a_failed_response_has_the_finish_reason_error(capturing: Recorded) -> None:
     failed = response(status="failed", output=[], usage=None, error={"code": "server_error", "message": "secret"})
     read([*STREAM[:5], event("failed", response=failed)])
     span = capturing.span()
@@ -150,7 +150,7 @@ def test_a_response_that_failed_on_the_server_is_told_by_its_finish_reason(captu
     assert content(span, "output.messages") == answered("Hel", finish_reason="error")
 
 
-def test_an_error_event_that_the_client_hands_on_is_a_finish_reason_that_did_not_come(instrumented: Recorded) -> None:
+def test_an_error_event_without_an_exception_is_the_finish_reason_error(instrumented: Recorded) -> None:
     read([*STREAM[:5], {"type": "error", "code": "server_error", "message": "secret", "sequence_number": 9}])
     span = instrumented.span()
     assert attributes(span) == CUT_SHORT
@@ -160,7 +160,7 @@ def test_an_error_event_that_the_client_hands_on_is_a_finish_reason_that_did_not
 # ── not read to the end ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_error_event_at_which_the_client_raises_is_an_error(instrumented: Recorded) -> None:
+def test_an_error_event_with_an_exception_is_an_error(instrumented: Recorded) -> None:
     failing = {"type": "error", "error": {"code": "server_error", "message": "secret"}, "sequence_number": 9}
     with pytest.raises(openai.APIError):
         read([*STREAM[:5], failing])
@@ -169,7 +169,7 @@ def test_an_error_event_at_which_the_client_raises_is_an_error(instrumented: Rec
     assert span.status.description == "APIError server_error"
 
 
-def test_a_connection_that_breaks_keeps_what_had_come(capturing: Recorded) -> None:
+def test_a_connection_that_breaks_keeps_the_received_output(capturing: Recorded) -> None:
     thinking = [
         event("output_item.added", output_index=0, item={**THOUGHT, "summary": []}),
         event("reasoning_summary_text.delta", **at(0, delta="One. "), summary_index=0),
@@ -229,7 +229,7 @@ def test_leaving_with_is_no_error(capturing: Recorded) -> None:
     assert content(span, "output.messages") == answered("Hel", finish_reason="error")
 
 
-def test_an_answer_that_never_began_is_not_invented(capturing: Recorded) -> None:
+def test_a_response_without_output_has_no_message(capturing: Recorded) -> None:
     with scripted(Answer(events=STREAM)) as server:
         stream = client(server).responses.create(model="gpt-4o", input="Hi", stream=True)
         for _ in OPENING:
@@ -240,7 +240,7 @@ def test_an_answer_that_never_began_is_not_invented(capturing: Recorded) -> None
 
 def test_a_background_response_whose_stream_is_left_while_queued(instrumented: Recorded) -> None:
     hold = threading.Event()
-    with scripted(Answer(events=[event("queued", response=under_way("queued")), hold])) as server:
+    with scripted(Answer(events=[event("queued", response=unfinished("queued")), hold])) as server:
         with client(server).responses.create(model="gpt-4o", input="Hi", stream=True, background=True) as stream:
             next(stream)
         hold.set()

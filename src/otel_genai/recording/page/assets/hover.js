@@ -1,18 +1,27 @@
-// What is told of the dot or bar beneath the pointer. Everything is set as text, so that nothing in a recording is ever markup.
+// @ts-check
+// The attributes of the dot or bar under the pointer.
+
+import { titled } from "./drawing.js";
+import { element, named } from "./elements.js";
+import { seconds, short, whole } from "./format.js";
+import { processName } from "./recording.js";
+
+/** @typedef {import("./recording.js").Operation} Operation */
+/** @typedef {import("./recording.js").Recording} Recording */
 
 const MARGIN = 14;
 
-/** Show what `lines` gives for a point of the chart: pairs of a name and a text, or nothing. */
-function tellOnHover(id, lines) {
-  const chart = document.getElementById(id);
-  const tip = document.getElementById("tip");
+/**
+ * Shows the lines for a point of the chart: pairs of a name and a text.
+ * @param {string} id
+ * @param {(point: Plotly.PlotDatum) => [string, string][]} lines
+ */
+export function showOnHover(id, lines) {
+  const chart = /** @type {import("./drawing.js").Chart} */ (named(id));
+  const tip = named("tip");
   chart.on("plotly_hover", ({ points, event }) => {
-    const told = lines(points[0]);
-    if (!told) return;
     const list = document.createElement("dl");
-    for (const [name, text] of told) {
-      list.append(element("dt", name), element("dd", text));
-    }
+    for (const [name, text] of lines(points[0])) list.append(element("dt", name), element("dd", text));
     tip.replaceChildren(list);
     tip.hidden = false;
     const { width, height } = tip.getBoundingClientRect();
@@ -25,63 +34,80 @@ function tellOnHover(id, lines) {
   });
 }
 
-function element(kind, text) {
-  const made = document.createElement(kind);
-  made.textContent = text;
-  return made;
-}
-
-/** Wall clock of a time since the recording's start, to the millisecond. */
-function clock(recording, time) {
+/**
+ * Wall clock of a time since the recording's start, to the millisecond.
+ * @param {Recording} recording
+ * @param {number} time
+ */
+export function clock(recording, time) {
   return new Date(recording.beganMs + time * 1e3).toISOString().slice(11, 23);
 }
 
-/** What stands beneath an axis of time. */
-function sinceStart(recording) {
+/**
+ * The title of an axis of time.
+ * @param {Recording} recording
+ */
+export function sinceStart(recording) {
   return { ...titled(`time since ${clock(recording, 0)} UTC`), standoff: 4 };
 }
 
-/** An operation's attributes. */
-function aboutOperation(recording, operation) {
-  const { usage, error } = operation;
-  const told = [
+/** @param {Operation} operation */
+export function errorText({ error }) {
+  return error ? [error.type, error.summary, error.message].filter(Boolean).join(": ") : "";
+}
+
+/**
+ * An operation's attributes.
+ * @param {Recording} recording
+ * @param {Operation} operation
+ * @returns {[string, string][]}
+ */
+export function operationLines(recording, operation) {
+  /** @type {[string, string | undefined][]} */
+  const lines = [
     ["operation", `${operation.operation} ${operation.model ?? ""}`],
     ["provider", operation.provider],
     ["began", `${clock(recording, operation.start)} UTC`],
     ["duration", seconds(operation.duration)],
     ["first token", seconds(operation.first_token)],
-    ["per output token", operation.per_output_token && seconds(operation.per_output_token)],
-    ["tokens", Object.entries(usage).map(([name, count]) => `${name} ${counts(count)}`).join(", ")],
+    ["per output token", seconds(operation.per_output_token || undefined)],
+    ["tokens", Object.entries(operation.usage).map(([name, count]) => `${name} ${countText(count)}`).join(", ")],
     ["chunks", operation.chunks ? whole(operation.chunks) : ""],
     ["phases", Object.entries(operation.phases ?? {}).map(([name, lasted]) => `${name} ${seconds(lasted)}`).join(", ")],
-    ["error", error && [error.type, error.summary, error.message].filter(Boolean).join(": ")],
-    ["ended", operation.unfinished && "not before its process"],
+    ["error", errorText(operation)],
+    ["ended", operation.unfinished ? "not before its process" : ""],
     ["process", processName(recording.processes[operation.process])],
     ["trace", operation.trace],
     ["span", operation.span],
     ["parent", operation.parent],
-    ...Object.entries(operation.request ?? {}).map(([name, text]) => [name, text]),
-    ...Object.entries(operation.response ?? {}).map(([name, text]) => [name, text]),
+    ...Object.entries(operation.request ?? {}),
+    ...Object.entries(operation.response ?? {}),
   ];
-  return told.filter(([, text]) => text && text !== "–").map(([name, text]) => [name.replaceAll("_", " "), short(String(text), 160)]);
+  return lines.flatMap(([name, text]) => (text && text !== "–" ? [[name.replaceAll("_", " "), short(text, 160)]] : []));
 }
 
-/** A count, or counts by modality. */
-function counts(count) {
+/** @param {number | Record<string, number>} count one number, or numbers by modality */
+function countText(count) {
   return typeof count === "number" ? whole(count) : Object.entries(count).map(([name, part]) => `${name} ${whole(part)}`).join(" + ");
 }
 
-/** A chunk's own times, then its operation's attributes. */
-function aboutChunk(recording, place) {
+/**
+ * A chunk's own times, then its operation's attributes.
+ * @param {Recording} recording
+ * @param {number} place of the chunk
+ * @returns {[string, string][]}
+ */
+export function chunkLines(recording, place) {
   const operation = recording.operations[recording.owner[place]];
   const number = place - operation.firstChunk;
   const away = recording.gap[place] - recording.wait[place];
-  return [
+  /** @type {[string, string][]} */
+  const lines = [
     ["chunk", `${whole(number + 1)} of ${whole(operation.chunks)}`],
     ["arrived", `${clock(recording, recording.at[place])} UTC`],
-    [number ? "after the one before" : "after the start", seconds(recording.gap[place])],
-    ...(number && away > 0 ? [["of that, not asked for", seconds(away)]] : []),
-    ...(operation.counted ? [["its tokens", whole(recording.tokens[place])]] : []),
-    ...aboutOperation(recording, operation),
+    [number ? "after the chunk before" : "after the start", seconds(recording.gap[place])],
   ];
+  if (number && away > 0) lines.push(["consumer’s share", seconds(away)]);
+  if (operation.counted) lines.push(["its tokens", whole(recording.tokens[place])]);
+  return [...lines, ...operationLines(recording, operation)];
 }

@@ -1,28 +1,51 @@
-// How much went on at once: operations in flight, and what came out of them.
+// @ts-check
+// Concurrency and throughput over time.
+
+import { axis, countsAxis, draw, ink, layout, TIME_MARGIN } from "./drawing.js";
+import { named } from "./elements.js";
+import { numbered, seconds } from "./format.js";
+import { sinceStart } from "./hover.js";
+import { firstArrival } from "./recording.js";
+
+/** @typedef {import("./recording.js").Operation} Operation */
+/** @typedef {import("./recording.js").Recording} Recording */
 
 const BINS = 240;
 
-function drawInFlight(recording, operations, zoom) {
-  const waiting = operations
-    .filter((operation) => operation.stream)
-    .map((operation) => [operation.start, firstArrival(recording, operation) ?? operation.end]);
+/**
+ * @param {Recording} recording
+ * @param {Operation[]} operations
+ * @param {import("./drawing.js").TimeZoom} zoom
+ */
+export function drawInFlight(recording, operations, zoom) {
+  const waiting = steps(
+    operations
+      .filter((operation) => operation.stream)
+      .map((operation) => [operation.start, firstArrival(recording, operation) ?? operation.end]),
+  );
   const all = steps(operations.map((operation) => [operation.start, operation.end]));
+  /** @type {(line: { x: number[], y: number[] }, name: string, colour: string) => Partial<Plotly.PlotData>} */
   const area = ({ x, y }, name, colour) => ({
     type: "scatter", mode: "lines", x, y, name, line: { color: ink(colour), width: 1.4, shape: "hv" }, fill: "tozeroy",
     fillcolor: `${ink(colour)}22`, hovertemplate: `%{y} ${name}<extra></extra>`,
   });
-  const traces = [area(all, "in flight", "accent"), area(steps(waiting), "waiting for their first token", "wait")];
+  const traces = [area(all, "in flight", "accent"), area(waiting, "waiting for the first token", "wait")];
   draw("in-flight", traces, layout({
     xaxis: zoom.axis(), yaxis: countsAxis(all.most), showlegend: true, hovermode: "x unified",
     margin: TIME_MARGIN,
   }));
 }
 
-/** How many of the intervals cover each moment, as a line of steps. */
+/**
+ * How many of the intervals cover each moment, as a line of steps.
+ * @param {[number, number][]} intervals
+ */
 function steps(intervals) {
   const starts = Float64Array.from(intervals, ([start]) => start).sort();
   const ends = Float64Array.from(intervals, ([, end]) => end).sort();
+  /** @type {number[]} */
   const x = [];
+  /** @type {number[]} */
   const y = [];
   let most = 0;
   for (let started = 0, ended = 0; ended < ends.length; ) {
@@ -34,7 +57,12 @@ function steps(intervals) {
   return { x, y, most };
 }
 
-function drawThroughput(recording, operations, zoom) {
+/**
+ * @param {Recording} recording
+ * @param {Operation[]} operations
+ * @param {import("./drawing.js").TimeZoom} zoom
+ */
+export function drawThroughput(recording, operations, zoom) {
   const streams = operations.filter((operation) => operation.chunks > 0);
   const counted = streams.length > 0 && streams.every((operation) => operation.counted);
   const [from, to] = zoom.range;
@@ -56,11 +84,11 @@ function drawThroughput(recording, operations, zoom) {
     xaxis: zoom.axis({ title: sinceStart(recording) }),
     yaxis: axis({ rangemode: "tozero", tickformat: "~s" }), hovermode: "x unified", margin: { ...TIME_MARGIN, b: 42 },
   }));
-  document.getElementById("throughput-title").textContent = counted ? "Output tokens per second" : "Chunks per second";
+  named("throughput-title").textContent = counted ? "Output tokens per second" : "Chunks per second";
   const left = operations.length - streams.length;
-  document.getElementById("throughput-meaning").textContent = [
-    `What arrived, in steps of ${seconds(width)}.`,
-    counted || !streams.length ? "" : "These streams do not tell how many tokens each chunk brought, so that chunks are counted.",
-    left ? `${numbered(left, "operation")} without a stream ${left === 1 ? "is" : "are"} not in it.` : "",
+  named("throughput-meaning").textContent = [
+    `Arrivals, in steps of ${seconds(width)}.`,
+    counted || !streams.length ? "" : "Chunks are counted, because not all of these streams report the tokens of each chunk.",
+    left ? `${numbered(left, "operation")} without a stream ${left === 1 ? "is" : "are"} not included.` : "",
   ].filter(Boolean).join(" ");
 }

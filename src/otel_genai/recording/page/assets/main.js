@@ -1,66 +1,81 @@
-// Reads the recording and keeps the charts in step with what is selected.
+// @ts-check
+// Reads the recording, and draws the charts anew when the selection changes.
 
-const SELECTS = ["model", "operation", "process"];
-const DOTS_CHOICES = ["colour", "height", "scale"];
-const OVER_TIME = ["dots", "in-flight", "throughput", "timeline"];
+import { drawDistributions } from "./distributions.js";
+import { drawDots } from "./dots.js";
+import { TimeZoom } from "./drawing.js";
+import { element, menu, named } from "./elements.js";
+import { drawErrors } from "./errors.js";
+import { numbered, whole } from "./format.js";
+import { chunkLines, operationLines, showOnHover } from "./hover.js";
+import { drawInFlight, drawThroughput } from "./load.js";
+import { generatingSince, namesOf, readRecording, selectOperations } from "./recording.js";
+import { drawTimeline } from "./timeline.js";
+import { drawTokens } from "./tokens.js";
+
+/** @typedef {import("./recording.js").Operation} Operation */
+
+/** @type {import("./recording.js").Kind[]} */
+const SELECTED_KINDS = ["model", "operation", "process"];
+const DOTS_MENUS = ["colour", "height", "scale"];
+const CHARTS_OVER_TIME = ["dots", "in-flight", "throughput", "timeline"];
 
 async function main() {
-  const recording = await readRecording(document.getElementById("recording").textContent);
+  const recording = await readRecording(named("recording").textContent ?? "");
   const end = recording.operations.reduce((latest, operation) => Math.max(latest, operation.end), 0);
-  const zoom = new TimeZoom(OVER_TIME, [0, end], generatingSince(recording, end), () => {
-    drawThroughput(recording, operations, zoom);
-    of.timeline = drawTimeline(recording, operations, zoom);
-  });
   let operations = recording.operations;
-  const of = {};
+  // What each point of each chart stands for.
+  /** @type {number[][]} */
+  let dots = [];
+  /** @type {Record<string, Operation[][]>} */
+  const points = {};
 
+  const drawZoomed = () => {
+    drawThroughput(recording, operations, zoom);
+    points.timeline = drawTimeline(recording, operations, zoom);
+  };
+  const zoom = new TimeZoom(CHARTS_OVER_TIME, end, generatingSince(recording, end), drawZoomed);
   const drawChosenDots = () => {
-    const chosen = DOTS_CHOICES.map((choice) => [choice, document.getElementById(`dots-${choice}`).value]);
-    of.dots = drawDots(recording, operations, zoom, Object.fromEntries(chosen));
+    const choices = Object.fromEntries(DOTS_MENUS.map((choice) => [choice, menu(`dots-${choice}`).value]));
+    dots = drawDots(recording, operations, zoom, /** @type {import("./dots.js").Choices} */ (choices));
   };
   const drawAll = () => {
     drawChosenDots();
     drawInFlight(recording, operations, zoom);
-    drawThroughput(recording, operations, zoom);
-    of.timeline = drawTimeline(recording, operations, zoom);
+    drawZoomed();
     drawDistributions(recording, operations);
-    Object.assign(of, drawTokens(recording, operations));
+    Object.assign(points, drawTokens(recording, operations));
     drawErrors(recording, operations);
     const all = recording.operations.length;
-    document.getElementById("selected").textContent =
+    named("selected").textContent =
       operations.length === all ? numbered(all, "operation") : `${whole(operations.length)} of ${numbered(all, "operation")}`;
   };
+
+  // An operation may be named like the menu's first entry, so that entries are known by their places.
+  const entries = SELECTED_KINDS.map((kind) => /** @type {const} */ ([kind, [undefined, ...namesOf(recording, kind)]]));
   const select = () => {
-    const wanted = SELECTS.map((kind) => [kind, document.getElementById(`select-${kind}`).selectedOptions[0].wanted]);
-    operations = selectOperations(recording, Object.fromEntries(wanted));
+    operations = selectOperations(recording, entries.map(([kind, names]) => [kind, names[menu(`select-${kind}`).selectedIndex]]));
     drawAll();
   };
-
-  for (const kind of SELECTS) {
-    const menu = document.getElementById(`select-${kind}`);
-    menu.append(element("option", "all"));
-    for (const name of namesOf(recording, kind)) {
-      const option = element("option", name);
-      option.wanted = name;
-      menu.append(option);
-    }
-    menu.addEventListener("change", select);
+  for (const [kind, names] of entries) {
+    menu(`select-${kind}`).append(...names.map((name) => element("option", name ?? "all")));
+    menu(`select-${kind}`).addEventListener("change", select);
   }
-  for (const choice of DOTS_CHOICES) document.getElementById(`dots-${choice}`).addEventListener("change", drawChosenDots);
-  document.getElementById("reset-zoom").addEventListener("click", () => zoom.to(zoom.whole));
+  for (const choice of DOTS_MENUS) menu(`dots-${choice}`).addEventListener("change", drawChosenDots);
+  named("reset-zoom").addEventListener("click", () => zoom.to(zoom.whole));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
 
   drawAll();
   zoom.listen();
-  tellOnHover("dots", ({ curveNumber, pointNumber }) => aboutChunk(recording, of.dots[curveNumber][pointNumber]));
+  showOnHover("dots", ({ curveNumber, pointNumber }) => chunkLines(recording, dots[curveNumber][pointNumber]));
   for (const id of ["timeline", "tokens-in-out", "tokens-first"]) {
-    tellOnHover(id, ({ curveNumber, pointNumber }) => aboutOperation(recording, of[id][curveNumber][pointNumber]));
+    showOnHover(id, ({ curveNumber, pointNumber }) => operationLines(recording, points[id][curveNumber][pointNumber]));
   }
   document.body.dataset.ready = "true";
 }
 
 main().catch((error) => {
-  const trouble = document.getElementById("trouble");
+  const trouble = named("trouble");
   trouble.textContent = `The charts could not be drawn: ${error.message}`;
   trouble.hidden = false;
   throw error;

@@ -1,14 +1,29 @@
-// Operations as bars over time, those of one trace together, with the phases that are known.
+// @ts-check
+// Operations as bars over time, those of one trace together, with their known phases.
+
+import { axis, draw, ink, layout, TIME_MARGIN } from "./drawing.js";
+import { named } from "./elements.js";
+import { plain, short, whole } from "./format.js";
+import { firstArrival } from "./recording.js";
+
+/** @typedef {import("./recording.js").Operation} Operation */
+/** @typedef {import("./recording.js").Recording} Recording */
 
 const MOST_BARS = 2000;
 const FEW_BARS = 40;
 
-/** Draws the operations that the zoom touches; returns the operation for each point of each trace. */
-function drawTimeline(recording, operations, zoom) {
+/**
+ * Draws the operations within the zoom; returns the operation for each point of each trace.
+ * @param {Recording} recording
+ * @param {Operation[]} operations
+ * @param {import("./drawing.js").TimeZoom} zoom
+ */
+export function drawTimeline(recording, operations, zoom) {
   const [from, to] = zoom.range;
   const touched = byTrace(operations.filter((operation) => operation.start <= to && operation.end >= from));
   const every = Math.ceil(touched.length / MOST_BARS);
   const lanes = touched.filter((_, lane) => lane % every === 0);
+  /** @type {Map<string, { lanes: number[], starts: number[], lengths: number[], operations: Operation[] }>} */
   const bars = new Map();
   lanes.forEach((operation, lane) => {
     for (const [phase, start, end] of phasesOf(recording, operation)) {
@@ -20,33 +35,35 @@ function drawTimeline(recording, operations, zoom) {
       bar.operations.push(operation);
     }
   });
-  const chart = document.getElementById("timeline");
   const height = Math.min(Math.max(lanes.length * 16, 120), 560);
-  chart.style.height = `${height + 60}px`;
+  named("timeline").style.height = `${height + 60}px`;
   const thickness = height / Math.max(lanes.length, 1);
 
+  /** @type {Partial<Plotly.PlotData>[]} */
   const traces = [];
-  const of = [];
-  for (const [phase, { colour }] of Object.entries(PHASES)) {
+  /** @type {Operation[][]} */
+  const points = [];
+  for (const [phase, colour] of Object.entries(PHASE_COLOURS)) {
     const bar = bars.get(phase);
     if (!bar) continue;
-    of.push(bar.operations);
-    traces.push({
+    points.push(bar.operations);
+    traces.push(/** @type {Partial<Plotly.PlotData>} */ ({
       type: "bar", orientation: "h", name: phase, y: bar.lanes, base: bar.starts, x: bar.lengths, width: thickness > 4 ? 0.75 : 1,
       marker: { color: ink(colour), line: { width: 0 } }, hoverinfo: "none",
-    });
+    }));
   }
+  /** @type {(name: string, moment: (operation: Operation) => number | undefined, marker: Partial<Plotly.PlotMarker>) => void} */
   const mark = (name, moment, marker) => {
-    const found = lanes.map((operation, lane) => [operation, lane, moment(operation)]).filter(([, , time]) => time !== undefined);
+    const found = lanes.map((operation, lane) => ({ operation, lane, time: moment(operation) })).filter(({ time }) => time !== undefined);
     if (!found.length) return;
-    of.push(found.map(([operation]) => operation));
-    traces.push({
-      type: "scatter", mode: "markers", name, x: found.map(([, , time]) => time), y: found.map(([, lane]) => lane), marker,
+    points.push(found.map(({ operation }) => operation));
+    traces.push(/** @type {Partial<Plotly.PlotData>} */ ({
+      type: "scatter", mode: "markers", name, x: found.map(({ time }) => time), y: found.map(({ lane }) => lane), marker,
       hoverinfo: "none",
-    });
+    }));
   };
   const size = Math.min(Math.max(thickness * 0.75, 4), 12);
-  // On thin bars the change of colour says as much.
+  // On thin bars the change of colour shows the same.
   if (thickness > 4) {
     mark("first token", (operation) => (operation.first_token === undefined ? undefined : operation.start + operation.first_token),
       { symbol: "line-ns-open", size, color: ink("ink"), line: { width: 1.6 } });
@@ -58,8 +75,8 @@ function drawTimeline(recording, operations, zoom) {
 
   const few = lanes.length <= FEW_BARS;
   if (few) {
-    of.push(lanes);
-    traces.push(namesOfBars(lanes, from, to));
+    points.push(lanes);
+    traces.push(barNames(lanes, from, to));
   }
   draw("timeline", traces, layout({
     barmode: "overlay", bargap: 0, showlegend: true, margin: TIME_MARGIN,
@@ -68,36 +85,49 @@ function drawTimeline(recording, operations, zoom) {
       range: [lanes.length - 0.4, -0.6], fixedrange: few, showgrid: false, showticklabels: false, automargin: false,
     }),
   }));
-  document.getElementById("timeline-remark").textContent =
+  named("timeline-remark").textContent =
     every > 1 ? `${whole(lanes.length)} of ${whole(touched.length)} operations are drawn. Zoom in for the others.` : "";
-  return of;
+  return points;
 }
 
-/** Operation and model within a bar that is long, or else beside it, on the side that has more room. */
-function namesOfBars(lanes, from, to) {
+/**
+ * Operation and model within a long bar, or else beside the bar, on the side with more space.
+ * @param {Operation[]} lanes
+ * @param {number} from
+ * @param {number} to
+ * @returns {Partial<Plotly.PlotData>}
+ */
+function barNames(lanes, from, to) {
+  // Plotly takes a position for each text (attribute reference, scatter.textposition: arrayOk); the types know only one for all.
   const placed = lanes.map(({ start, end }) => {
-    if (end - start > (to - from) / 2) return [Math.max(start, from), "middle right", ink("paper")];
-    return start - from > to - end ? [start, "middle left", ink("soft")] : [end, "middle right", ink("soft")];
+    if (end - start > (to - from) / 2) return { x: Math.max(start, from), position: "middle right", color: ink("paper") };
+    if (start - from > to - end) return { x: start, position: "middle left", color: ink("soft") };
+    return { x: end, position: "middle right", color: ink("soft") };
   });
-  return {
-    type: "scatter", mode: "text", x: placed.map(([x]) => x), y: lanes.map((_, lane) => lane),
+  return /** @type {Partial<Plotly.PlotData>} */ (/** @type {unknown} */ ({
+    type: "scatter", mode: "text", x: placed.map(({ x }) => x), y: lanes.map((_, lane) => lane),
     text: lanes.map(({ operation, model }) => `    ${plain(short(`${operation} ${model ?? ""}`))}    `),
-    textposition: placed.map(([, position]) => position), textfont: { size: 11, color: placed.map(([, , colour]) => colour) },
+    textposition: placed.map(({ position }) => position), textfont: { size: 11, color: placed.map(({ color }) => color) },
     hoverinfo: "skip", showlegend: false,
-  };
+  }));
 }
 
-const PHASES = {
-  queue: { colour: "wait" },
-  prefill: { colour: "prefill" },
-  decode: { colour: "receive" },
-  "waiting for the first token": { colour: "wait" },
-  receiving: { colour: "receive" },
-  "not streamed": { colour: "whole" },
+const PHASE_COLOURS = {
+  queue: "wait",
+  prefill: "prefill",
+  decode: "receive",
+  "waiting for the first token": "wait",
+  receiving: "receive",
+  "not streamed": "whole",
 };
 const ENGINE_PHASES = ["queue", "prefill", "decode"];
 
-/** (phase, start, end) of an operation's bar: what the engine tells, or else what can be seen from outside. */
+/**
+ * (phase, start, end) of an operation's bar: the engine's own phases, or else the wait for the first token and the rest.
+ * @param {Recording} recording
+ * @param {Operation} operation
+ * @returns {[string, number, number][]}
+ */
 function phasesOf(recording, operation) {
   const known = operation.phases ?? {};
   if (ENGINE_PHASES.some((phase) => phase in known)) {
@@ -109,14 +139,19 @@ function phasesOf(recording, operation) {
   return [["waiting for the first token", operation.start, first], ["receiving", first, operation.end]];
 }
 
-/** In the order in which their traces began, and within a trace in the order in which they began. */
+/**
+ * In the order of the starts of their traces, and within a trace of their own starts.
+ * @param {Operation[]} operations
+ */
 function byTrace(operations) {
+  /** @type {Map<string | number, number>} */
   const began = new Map();
   for (const { trace, index, start } of operations) {
     const key = trace ?? index;
     began.set(key, Math.min(began.get(key) ?? Infinity, start));
   }
-  const traceBegan = ({ trace, index }) => began.get(trace ?? index);
+  /** @type {(operation: Operation) => number} */
+  const traceBegan = ({ trace, index }) => began.get(trace ?? index) ?? 0;
   return [...operations].sort(
     (one, other) =>
       traceBegan(one) - traceBegan(other) ||

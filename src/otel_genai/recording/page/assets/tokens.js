@@ -1,24 +1,38 @@
-// Tokens of whole operations: what went in against what came out, and against the time to the first token.
+// @ts-check
+// Tokens of whole operations: input against output, and input against the time to first token.
 
-/** Draws both charts; returns for each the operation for each point of each trace. */
-function drawTokens(recording, operations) {
+import { axis, DOTS, draw, layout, PALETTE, timesAxis, titled } from "./drawing.js";
+import { plain, short } from "./format.js";
+import { NAME_BY_KIND, namesOf } from "./recording.js";
+
+/** @typedef {import("./recording.js").Operation} Operation */
+
+/**
+ * Draws both charts; returns for each the operation for each point of each trace.
+ * @param {import("./recording.js").Recording} recording
+ * @param {Operation[]} operations
+ */
+export function drawTokens(recording, operations) {
   const names = namesOf(recording, "model");
-  const cloud = (id, up, axisUp) => {
-    const of = [];
+  /** @type {(id: string, height: (operation: Operation) => number | undefined, yaxis: Partial<Plotly.LayoutAxis>) => Operation[][]} */
+  const cloud = (id, height, yaxis) => {
+    /** @type {Operation[][]} */
+    const points = [];
     const traces = namesOf(recording, "model", operations).map((name) => {
-      const told = operations.filter(
-        (operation) => KINDS.model(operation) === name && operation.usage.input !== undefined && up(operation) !== undefined,
+      const known = operations.filter(
+        (operation) =>
+          NAME_BY_KIND.model(operation, recording) === name && operation.usage.input !== undefined && height(operation) !== undefined,
       );
-      of.push(told);
-      return {
-        type: DOTS, mode: "markers", hoverinfo: "none", name: plain(short(name)), x: told.map(({ usage }) => usage.input), y: told.map(up),
-        marker: { color: PALETTE[names.indexOf(name) % PALETTE.length], size: 5, opacity: 0.65 },
-      };
+      points.push(known);
+      return /** @type {Partial<Plotly.PlotData>} */ ({
+        type: DOTS, mode: "markers", hoverinfo: "none", name: plain(short(name)), x: known.map(({ usage }) => usage.input),
+        y: known.map(height), marker: { color: PALETTE[names.indexOf(name) % PALETTE.length], size: 5, opacity: 0.65 },
+      });
     });
     draw(id, traces, layout({
-      xaxis: axis({ title: titled("input tokens"), rangemode: "tozero", tickformat: "~s" }), yaxis: axisUp, showlegend: traces.length > 1,
+      xaxis: axis({ title: titled("input tokens"), rangemode: "tozero", tickformat: "~s" }), yaxis, showlegend: traces.length > 1,
     }));
-    return of;
+    return points;
   };
   return {
     "tokens-in-out": cloud("tokens-in-out", ({ usage }) => usage.output,
