@@ -38,7 +38,7 @@ def instrument_with(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> Iter
 
     def with_bugs(**functions: Any) -> Calls:
         rows = [
-            row._replace(endpoint=replace(row.load(), **functions)) if isinstance(row, CallRow) else row
+            row._replace(endpoint=replace(row.resolve(), **functions)) if isinstance(row, CallRow) else row
             for row in OpenAIInstrumentor.rows
         ]
         monkeypatch.setattr(OpenAIInstrumentor, "rows", tuple(rows))

@@ -70,7 +70,7 @@ def test_a_call_with_a_bug_in_its_adapter(
     calls = instrument_with(**{function: broken})
     assert [calls.result(row), calls.result(row)] == [undisturbed] * 2
     spans = recorded.spans(2)
-    assert [attribute(span, "gen_ai.operation.name") for span in spans] == [row.load().default.operation] * 2
+    assert [attribute(span, "gen_ai.operation.name") for span in spans] == [row.resolve().default.operation] * 2
     assert {span.status.status_code for span in spans} == {StatusCode.UNSET}
     assert_one_warning_each(caplog, what)
 
