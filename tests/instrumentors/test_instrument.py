@@ -79,10 +79,11 @@ def test_a_library_that_is_imported_and_not_used_has_nothing_built_for_its_calls
     assert "otel_genai.instrumentors.openai" in loaded
     assert {name.split(".")[1] for name in loaded} == {
         "version", "cli", "guard", "lazy_exports",
-        "instrumentors", "runner", "sdk", "call", "patching", "server", "semconv", "config", "endpoint",
+        "instrumentors", "runner", "sdk", "call", "patching", "server", "semconv", "config", "endpoint", "http",
     }  # fmt: skip
     assert not loaded & {"otel_genai.call.call", "otel_genai.runner.summary.collector", "otel_genai.runner.third_party"}
-    assert len(without_packages(loaded)) <= 32
+    # Most are files of less than a hundred lines; `test_start_up.py` bounds what other packages add.
+    assert len(without_packages(loaded)) <= 39
 
 
 def test_a_start_creates_one_dataclass() -> None:
