@@ -1,7 +1,8 @@
-"""What the package adds to the start of a program, beside what it needs itself.
+"""What the package adds to the start of a program.
 
-Two things: `instrument()` in a program that has the OpenTelemetry SDK already, and `otel-genai run` beside a script that imports the
-SDK. Prints medians, with quartiles, of CPU time over interleaved fresh processes. The package is compiled first, as installers do.
+Three things: `instrument()` in a program that has imported the OpenTelemetry SDK; `instrument()` in one that has imported openai, beside a
+hand-written instrumentation on the bare API; and `otel-genai run` beside a script that imports the SDK. Prints medians, with quartiles, of
+CPU time over interleaved fresh processes. The package is compiled first, as installers do.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import otel_genai
 ROUNDS = 15
 INSTRUMENT_GOAL_MS = 20
 RUN_GOAL_MS = 50
+HAND_WRITTEN_GOAL = 1.5
 SDK = (
     "import opentelemetry.sdk._configuration, opentelemetry.sdk.trace.export, "
     "opentelemetry.sdk.metrics.export, opentelemetry.sdk._logs.export"
@@ -33,6 +35,23 @@ otel_genai.instrument()
 print((time.process_time() - started) * 1000)
 print(*{{"openai", "transformers", "torch", "vllm"}} & sys.modules.keys())
 """
+TIMED = """
+import time
+started = time.process_time()
+{work}
+print((time.process_time() - started) * 1000)
+"""
+OURS = TIMED.format(work="import otel_genai; otel_genai.instrument()")
+HAND_WRITTEN = TIMED.format(
+    work="from opentelemetry import metrics, trace; import hand_written; "
+    "hand_written.instrument(trace.get_tracer_provider(), metrics.get_meter_provider())"
+)
+BESIDE_HAND_WRITTEN = {
+    "hand-written": "import openai.resources.chat.completions" + HAND_WRITTEN,
+    "ours": "import openai" + OURS,
+    "ours, chat completions loaded": "import openai.resources.chat.completions" + OURS,
+}
+"""The second waits for the module of chat completions. The others wrap its method: its own import is not timed."""
 SCRIPTS = {"a script that imports nothing": "pass\n", "a script that imports openai": "import openai\n"}
 
 
@@ -49,6 +68,30 @@ def instrumenting() -> None:
     print("import otel_genai; otel_genai.instrument(), with the SDK loaded:")
     print(f"  {spread.show(1)} ms; GenAI libraries imported: {', '.join(imported) or 'none'}")
     print(f"  ≤ {INSTRUMENT_GOAL_MS} ms and none: {'met' if met else 'missed'}\n")
+
+
+def beside_hand_written() -> None:
+    """`import otel_genai; instrument()` beside a hand-written instrumentation, without an SDK, openai imported before."""
+    milliseconds: dict[str, list[float]] = {name: [] for name in BESIDE_HAND_WRITTEN}
+    for _ in range(ROUNDS):
+        for name, program in BESIDE_HAND_WRITTEN.items():
+            done = subprocess.run(
+                [sys.executable, "-c", program],
+                env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+                stdout=subprocess.PIPE,
+                text=True,
+                check=True,
+            )
+            milliseconds[name].append(float(done.stdout))
+    hand_written, ours, loaded = milliseconds.values()
+    print("import otel_genai; otel_genai.instrument(), with openai imported:")
+    for name, figures in milliseconds.items():
+        print(f"  {name:30}{Spread.of(figures).show(1)} ms")
+    ratio = Spread.of([one / other for one, other in zip(ours, hand_written, strict=True)])
+    verdict = "met" if ratio.median <= HAND_WRITTEN_GOAL else "missed"
+    print(f"  {'ours, to hand-written':30}{ratio.show(2)} x; ≤ {HAND_WRITTEN_GOAL} x: {verdict}")
+    more = Spread.of([one / other for one, other in zip(loaded, hand_written, strict=True)])
+    print(f"  {'with chat completions loaded':30}{more.show(2)} x\n")
 
 
 def cpu_milliseconds(command: list[str]) -> float:
@@ -89,8 +132,10 @@ def running(title: str, source: str) -> None:
 def main() -> None:
     print("measuring start-up …", file=sys.stderr)
     # Where PYTHONDONTWRITEBYTECODE is set, every process would compile it anew, beside a compiled SDK.
-    compileall.compile_dir(Path(otel_genai.__file__).parent, quiet=1)
+    for folder in (Path(otel_genai.__file__).parent, Path(__file__).parent):
+        compileall.compile_dir(folder, quiet=1)
     instrumenting()
+    beside_hand_written()
     for title, source in SCRIPTS.items():
         running(title, source)
 

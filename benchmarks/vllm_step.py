@@ -35,8 +35,8 @@ TESTS = Path(__file__).parents[1] / "tests"
 def stepping(workload: str) -> Callable[[], None]:
     """One step of an engine with 64 requests, none of which is near its end."""
     sys.path.insert(0, str(TESTS))
-    from tests.engines.tiny_model import make_tiny_model
-    from tests.engines.vllm_in_process import make_llm
+    from tests.support.tiny_model import make_tiny_model
+    from tests.support.vllm.in_process import make_llm
 
     with tempfile.TemporaryDirectory() as folder:
         llm = make_llm(make_tiny_model(Path(folder)), max_model_len=1024)

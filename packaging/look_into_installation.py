@@ -18,6 +18,7 @@ ENTRY_POINTS = {
     ("opentelemetry_instrumentor", "otel_genai_openai"),
     ("opentelemetry_instrumentor", "otel_genai_transformers"),
     ("opentelemetry_instrumentor", "otel_genai_vllm"),
+    ("otel_genai_recorders", "otel_genai"),
     ("vllm.general_plugins", "otel_genai"),
 }
 

@@ -21,7 +21,7 @@ import otel_genai
 from otel_genai import content, operation
 from otel_genai.call.call import Call
 from otel_genai.config import CHUNK_METRICS, Config
-from otel_genai.endpoint.endpoint import Arguments
+from otel_genai.endpoint.arguments import Arguments
 from otel_genai.http.body import loose
 from otel_genai.telemetry.telemetry import Telemetry
 from tests.instrumentors.openai.test_memory import answering

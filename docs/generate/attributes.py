@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from docs.generate.example_calls import RESOURCE, reports, streamed, whole
 from docs.generate.markdown import table
 from docs.generate.surfaces import CONTENT
-from otel_genai.endpoint.endpoint import Arguments
+from otel_genai.endpoint.arguments import Arguments
 from otel_genai.semconv import gen_ai, general, openai, otel_genai
 from otel_genai.semconv.metrics import LATEST, V1_41
 from otel_genai.telemetry import render

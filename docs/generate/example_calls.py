@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.call.call import Call
 from otel_genai.config import Config
-from otel_genai.endpoint.endpoint import Arguments
+from otel_genai.endpoint.arguments import Arguments
 from otel_genai.http.body import loose
 from otel_genai.semconv.metrics import LATEST, V1_41
 from otel_genai.telemetry.telemetry import Telemetry

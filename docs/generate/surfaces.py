@@ -50,7 +50,7 @@ def _methods(surface: Surface) -> list[str]:
     # As an application calls them: `chat.completions.create`.
     found: dict[str, None] = {}
     for row in OpenAIInstrumentor.rows:
-        if isinstance(row, CallRow) and row.load() is surface.endpoint:
+        if isinstance(row, CallRow) and row.resolve() is surface.endpoint:
             owner, _, method = row.target.partition(".")
             path = row.module.removeprefix("openai.resources.").split(".")
             # `responses.responses` is a file in a folder of that name; each class has an async twin.

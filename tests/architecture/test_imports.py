@@ -23,7 +23,7 @@ TOOLS = ("sdk", "runner", "recording", "simulator", "cli", "__main__")
 """What stands around the core."""
 LIBRARIES = {"openai", "transformers", "torch", "vllm"}
 RECORDS = {"operation", "content"}
-BRIDGE = {"instrument", "import_hook", "instrumentor", "options"}
+BRIDGE = {"instrument", "activation", "import_hook", "instrumentor", "options", "registration", "versions"}
 """Modules of `instrumentors` that belong to no library."""
 
 

@@ -74,11 +74,13 @@ def loading(recorded: Recorded) -> Iterator[Any]:
                 module="toy_library",
                 target="find",
                 phase="resolve",
-                of="load_model",
-                extra=lambda found: {"otel_genai.load.file_bytes": found},
+                operation="load_model",
+                read=lambda found: {"otel_genai.load.file_bytes": found},
             ),
-            PhaseRow(module="toy_library", target="Model._read", phase="read_weights", of="load_model"),
-            PhaseRow(module="toy_library", target="Model.absent", phase="absent", of="load_model", optional=True),
+            PhaseRow(module="toy_library", target="Model._read", phase="read_weights", operation="load_model"),
+            PhaseRow(
+                module="toy_library", target="Model.absent", phase="absent", operation="load_model", optional=True
+            ),
         ],
         lambda: telemetry,
     )

@@ -13,8 +13,8 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
 from otel_genai.config import Config
-from otel_genai.endpoint.endpoint import Arguments, StreamerFold, StreamerTee
-from otel_genai.endpoint.rows import CallRow, Maker, StepRow
+from otel_genai.endpoint.endpoint import StreamerFold, StreamerTee
+from otel_genai.endpoint.rows import CallRow, ContextRow, StepRow
 from otel_genai.operation import Operation, Phase, Request, Response, Side, Timing, Usage
 from otel_genai.patching.patches import Patches
 from otel_genai.telemetry.observers import observe
@@ -24,6 +24,8 @@ from tests.support.toy_library import TOY, ToyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from otel_genai.endpoint.arguments import Arguments
 
 
 class Streamer:
@@ -117,7 +119,7 @@ def pushing(recorded: Recorded) -> Iterator[Any]:
     patches = Patches(
         [
             CallRow(module="toy_library", target="Client.create", endpoint=PUSHING),
-            Maker(module="toy_library", target="Streamer.__init__"),
+            ContextRow(module="toy_library", target="Streamer.__init__", policy="capture"),
             StepRow(module="toy_library", target="Client.advance"),
         ],
         lambda: telemetry,

@@ -88,7 +88,7 @@ def test_every_event_that_is_emitted_is_documented() -> None:
 
 
 def test_every_endpoint_has_its_example() -> None:
-    instrumented = [row.load() for row in OpenAIInstrumentor.rows if isinstance(row, CallRow)]
+    instrumented = [row.resolve() for row in OpenAIInstrumentor.rows if isinstance(row, CallRow)]
     examples = [surface.endpoint for surface in SURFACES]
     assert all(endpoint in examples for endpoint in instrumented)
     assert all(endpoint in instrumented for endpoint in examples)

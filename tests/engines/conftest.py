@@ -1,4 +1,4 @@
-"""The engines that these tests share, started once a session. Without vLLM there is nothing here to collect."""
+"""Engines that these tests share, started once a session."""
 
 from __future__ import annotations
 
@@ -7,44 +7,44 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.engines.tiny_model import make_tiny_model
-from tests.engines.vllm_in_process import make_async_llm, make_llm
-from tests.engines.vllm_server import VllmServer, serving
+from tests.support.tiny_model import make_tiny_model
+from tests.support.vllm.in_process import make_async_llm, make_llm
+from tests.support.vllm.server import VllmServer, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# An environment without vLLM collects nothing here, and a run that was asked for these tests alone then fails.
+# Without vLLM no test is collected, and a run of these tests alone fails.
 collect_ignore_glob = [] if find_spec("vllm") else ["test_*.py"]
 
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the tiny model in it."""
+    """A folder with the tiny model."""
     return make_tiny_model(tmp_path_factory.mktemp("tiny_model"))
 
 
 @pytest.fixture(scope="session")
 def vllm_server(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
-    """The real vLLM, serving the tiny model."""
+    """A real vLLM server of the tiny model."""
     with serving(tiny_model, tmp_path_factory.mktemp("vllm")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def llm(tiny_model: Path) -> Any:
-    """VLLM in this process, with statistics."""
+    """An `LLM` in this process, with statistics."""
     return make_llm(tiny_model)
 
 
 @pytest.fixture(scope="session")
 def silent_llm(tiny_model: Path) -> Any:
-    """VLLM in this process, without statistics: its own default."""
+    """An `LLM` in this process, without statistics: vLLM's default."""
     return make_llm(tiny_model, disable_log_stats=True)
 
 
 @pytest.fixture(scope="session")
 def async_llm(tiny_model: Path) -> Any:
-    """VLLM's asynchronous engine in this process. It belongs to the session's event loop."""
+    """An `AsyncLLM` in this process. It belongs to the session's event loop."""
     return make_async_llm(tiny_model)

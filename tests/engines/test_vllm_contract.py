@@ -1,4 +1,4 @@
-"""What the installed vLLM must have for its instrumentation to see anything: read off its classes, without an engine."""
+"""Names, parameters and fields that the instrumentation needs of the installed vLLM."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from otel_genai.instrumentors.vllm.instrumentor import VllmInstrumentor
 
 pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore")]
 
-READ = {
+PARAMETERS = {
     "LLMEngine.add_request": ("request_id", "prompt", "params", "arrival_time", "lora_request"),
     "AsyncLLM.add_request": ("request_id", "prompt", "params", "arrival_time", "lora_request"),
     "OutputProcessor.add_request": ("request",),
@@ -24,7 +24,7 @@ READ = {
     "LLM.beam_search": ("prompts", "params"),
     "BeamSearchOnlineMixin.beam_search": ("prompt", "request_id", "params"),
 }
-"""The parameters that we read by position, or by the name that they have there."""
+"""First parameters, which the instrumentation reads by position or by name."""
 ROWS = [row for row in VllmInstrumentor.rows if not getattr(row, "optional", False)]
 
 
@@ -36,11 +36,11 @@ def target(row: Any) -> Any:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{type(row).__name__}-{row.target}")
-def test_every_hook_that_is_needed_is_there(row: Any) -> None:
+def test_every_required_target_exists(row: Any) -> None:
     assert callable(target(row))
 
 
-def test_of_the_places_that_move_each_thing_has_one() -> None:
+def test_every_target_that_moves_exists_once_at_least() -> None:
     optional = [row for row in VllmInstrumentor.rows if getattr(row, "optional", False)]
     found = set()
     for row in optional:
@@ -48,25 +48,25 @@ def test_of_the_places_that_move_each_thing_has_one() -> None:
             if find_spec(row.module) is not None and callable(target(row)):
                 found.add(row.target.rpartition(".")[2])
         except (ModuleNotFoundError, AttributeError):
-            continue  # of another version
+            continue  # a target of another version
     assert {"generate", "chat", "encode", "embed", "classify", "score", "beam_search", "build_app"} <= found
 
 
-@pytest.mark.parametrize("name", READ)
-def test_what_we_read_by_position_is_where_it_was(name: str) -> None:
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_parameters_have_their_positions(name: str) -> None:
     rows = [row for row in VllmInstrumentor.rows if row.target == name]
     assert rows
-    given = tuple(inspect.signature(target(rows[0])).parameters)[1:]
-    assert given[: len(READ[name])] == READ[name]
+    parameters = tuple(inspect.signature(target(rows[0])).parameters)[1:]
+    assert parameters[: len(PARAMETERS[name])] == PARAMETERS[name]
 
 
-def test_headers_are_handed_on_by_name() -> None:
+def test_trace_headers_are_a_keyword() -> None:
     from vllm.v1.engine.async_llm import AsyncLLM
 
     assert "trace_headers" in inspect.signature(AsyncLLM.add_request).parameters
 
 
-def test_gates_are_awaited_where_we_await_them() -> None:
+def test_only_the_asynchronous_add_request_is_a_coroutine() -> None:
     from vllm.v1.engine.async_llm import AsyncLLM
     from vllm.v1.engine.llm_engine import LLMEngine
 
@@ -74,7 +74,7 @@ def test_gates_are_awaited_where_we_await_them() -> None:
     assert not inspect.iscoroutinefunction(LLMEngine.add_request)
 
 
-def test_what_passes_by_has_the_fields_that_we_read() -> None:
+def test_requests_outputs_and_parameters_have_the_fields_that_are_read() -> None:
     from vllm import PoolingParams, SamplingParams
     from vllm.v1.engine import EngineCoreOutput, EngineCoreRequest, FinishReason
     from vllm.v1.metrics.stats import RequestStateStats
@@ -90,11 +90,11 @@ def test_what_passes_by_has_the_fields_that_we_read() -> None:
     assert {"stop", "length", "abort", "error"} <= {str(reason) for reason in FinishReason}
 
 
-def test_a_sequences_state_tells_what_we_ask_of_it(llm: Any) -> None:
+def test_a_sequences_state_has_the_fields_that_are_read(llm: Any) -> None:
     from vllm import SamplingParams
 
     engine = llm.llm_engine
-    engine.add_request("looked at", "The sea", SamplingParams(max_tokens=1))
+    engine.add_request("inspected", "The sea", SamplingParams(max_tokens=1))
     (state,) = engine.output_processor.request_states.values()
     while engine.has_unfinished_requests():
         engine.step()

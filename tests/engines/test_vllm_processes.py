@@ -1,4 +1,4 @@
-"""vLLM in processes of its own, as it is deployed: one trace from the client to the engine, judged by the OTLP that arrives."""
+"""vLLM in processes of its own, as in deployments: one trace from the client to the engine, read from its OTLP."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import openai
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from tests.engines.vllm_server import MODEL, MODULE, VllmServer, serving
 from tests.support.openai.clients import client
 from tests.support.otlp.receiver import Received, receiver
 from tests.support.processes import RUN
+from tests.support.vllm.server import MODEL, MODULE, VllmServer, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,24 +34,24 @@ MESSAGES: Final[Any] = [{"role": "user", "content": "What is the weather like wh
 TRACE: Final = "0af7651916cd43dd8448eb211c80319c"
 SERVE: Final = Path(__file__).parents[2] / "examples" / "vllm_serve.sh"
 OFFLINE: Final = SERVE.with_name("vllm_offline.py")
-ABOVE: Final = "b7ad6b7169203331"
-"""The trace that the server is started within, as a job of a pipeline is."""
-OF_LOADING: Final = {
+PARENT: Final = "b7ad6b7169203331"
+"""The span in whose trace the server starts, as a step of a job does."""
+LOADING_SPANS: Final = {
     *("API server setup", "Overall Loading", "AsyncMPClient init", "EngineCoreProc init", "Executor init"),
     *("Worker init", "Load model", "Initialize model", "Load weights", "Prepare model", "Allocate KV cache"),
 }
-"""vLLM's own spans."""
+"""Spans of vLLM itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """A server, and all that it and its processes have sent."""
+    """A server, and the telemetry that its processes export."""
 
     server: VllmServer
     received: Received
 
     def spans(self, *names: str, count: int = 1, trace_id: bytes | None = None) -> list[Span]:
-        """So many spans of these names (of that trace, if one is given), once they have arrived."""
+        """`count` spans of these names (of one trace, if `trace_id` is given), once they are exported."""
 
         def found() -> list[Span]:
             return [span for span in self.received.spans if span.name in names and trace_id in {None, span.trace_id}]
@@ -62,27 +62,27 @@ class Observed:
         assert len(found()) == count
         return found()
 
-    def served(self, called: ReadableSpan, name: str = f"chat {MODEL}") -> Span:
-        """The server's span for a client's."""
-        assert called.context is not None
-        (span,) = self.spans(name, trace_id=called.context.trace_id.to_bytes(16))
-        assert (span.kind, span.parent_span_id) == (Span.SPAN_KIND_SERVER, called.context.span_id.to_bytes(8))
+    def served(self, client_span: ReadableSpan, name: str = f"chat {MODEL}") -> Span:
+        """The server's span of a client's call."""
+        assert client_span.context is not None
+        (span,) = self.spans(name, trace_id=client_span.context.trace_id.to_bytes(16))
+        assert (span.kind, span.parent_span_id) == (Span.SPAN_KIND_SERVER, client_span.context.span_id.to_bytes(8))
         return span
 
     def trace(self, root: Span) -> dict[bytes, Span]:
-        """The spans of one trace by their ids, none of them twice."""
+        """The spans of one trace by their ids, which are unique."""
         spans = [span for span in self.received.spans if span.trace_id == root.trace_id]
         by_id = {span.span_id: span for span in spans}
         assert len(by_id) == len(spans)
         return by_id
 
     def histograms(self) -> dict[str, tuple[int, float]]:
-        """Name → how often, and the sum, once every request is counted whose span has arrived."""
+        """Name → (count, sum), once all requests with a span are counted."""
         served = sum(span.kind == Span.SPAN_KIND_SERVER for span in self.received.spans)
 
         def counted() -> dict[str, tuple[int, float]]:
             points: dict[tuple[str, str], HistogramDataPoint] = {}
-            for metric in self.received.metrics:  # cumulative: the last of each counts
+            for metric in self.received.metrics:  # cumulative: the last point of each counts
                 for point in metric.histogram.data_points:
                     points[metric.name, str(point.attributes)] = point
             sums: dict[str, tuple[int, float]] = {}
@@ -110,7 +110,7 @@ def attributes(span: Span) -> dict[str, Any]:
 
 
 def phases(span: Span) -> dict[str, float]:
-    """Seconds by phase."""
+    """The phases of a span by name, in seconds."""
     prefix = "otel_genai.phase."
     return {
         item.key.removeprefix(prefix): item.value.double_value
@@ -129,14 +129,14 @@ def variables(received: Received) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def observed(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
-    """A server under the runner, started within a trace, that has served one request of a caller without any."""
+    """A server under the runner, started within a trace, after one request without a trace."""
     with (
         receiver() as received,
         serving(
             tiny_model,
             tmp_path_factory.mktemp("observed"),
             command=(*RUN, *MODULE),
-            variables=variables(received) | {"TRACEPARENT": f"00-{TRACE}-{ABOVE}-01"},
+            variables=variables(received) | {"TRACEPARENT": f"00-{TRACE}-{PARENT}-01"},
         ) as server,
     ):
         with openai.OpenAI(base_url=server.url, api_key="unused") as caller:
@@ -146,7 +146,7 @@ def observed(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def caller(observed: Observed, instrumented: Recorded) -> openai.OpenAI:
-    """A client that is instrumented itself."""
+    """An instrumented client."""
     return client(observed.server.url)
 
 
@@ -174,37 +174,37 @@ def test_the_client_and_the_server_are_one_trace(
     assert span.status.code == Status.STATUS_CODE_UNSET
 
 
-def test_a_request_without_a_trace_is_a_root_whatever_the_server_was_started_within(observed: Observed) -> None:
+def test_a_request_without_a_trace_begins_one_also_in_a_server_with_traceparent(observed: Observed) -> None:
     (span,) = observed.spans(f"text_completion {MODEL}")
     assert (span.kind, span.parent_span_id) == (Span.SPAN_KIND_SERVER, b"")
     assert span.trace_id.hex() != TRACE
 
 
-def test_all_that_was_loaded_stands_beneath_the_cold_start(observed: Observed) -> None:
+def test_spans_of_loading_are_children_of_the_cold_start(observed: Observed) -> None:
     (start,) = observed.spans("cold_start")
     (request,) = observed.spans(f"text_completion {MODEL}")
-    assert (start.trace_id.hex(), start.parent_span_id.hex(), start.kind) == (TRACE, ABOVE, Span.SPAN_KIND_INTERNAL)
+    assert (start.trace_id.hex(), start.parent_span_id.hex(), start.kind) == (TRACE, PARENT, Span.SPAN_KIND_INTERNAL)
     assert start.end_time_unix_nano / 1e9 == pytest.approx(request.end_time_unix_nano / 1e9, abs=1e-3)
     assert list(phases(start)) == ["import", "start_engine", "await_request", "first_request"]
     assert sum(phases(start).values()) == pytest.approx(seconds(start), abs=1e-3)
     loaded = observed.trace(start)
-    assert {span.name for span in loaded.values()} >= OF_LOADING
-    # The engine's core is a process of its own, and its spans are beneath those of the process that made it.
+    assert {span.name for span in loaded.values()} >= LOADING_SPANS
+    # The engine's core is a process of its own. The parent of its spans is in the process that started it.
     assert [span.name for span in loaded.values() if span.parent_span_id not in loaded] == ["cold_start"]
     (core,) = observed.spans("EngineCoreProc init")
     assert loaded[core.parent_span_id].name == "AsyncMPClient init"
 
 
-def test_a_stream(observed: Observed, caller: openai.OpenAI, instrumented: Recorded) -> None:
+def test_a_stream_is_one_request(observed: Observed, caller: openai.OpenAI, instrumented: Recorded) -> None:
     stream = caller.chat.completions.create(model=MODEL, messages=MESSAGES, max_tokens=6, stream=True)
-    pieces = [chunk for chunk in stream if chunk.choices]
+    chunks = [chunk for chunk in stream if chunk.choices]
     span = observed.served(instrumented.span())
     assert attributes(span)["gen_ai.request.stream"] is True
-    assert attributes(span)["gen_ai.response.id"] == pieces[0].id
+    assert attributes(span)["gen_ai.response.id"] == chunks[0].id
     assert attributes(span)["gen_ai.usage.output_tokens"] == 6
 
 
-def test_a_client_that_goes_in_mid_stream_is_no_error(
+def test_a_client_that_disconnects_in_mid_stream_is_no_error(
     observed: Observed, caller: openai.OpenAI, instrumented: Recorded
 ) -> None:
     with caller.chat.completions.create(model=MODEL, messages=MESSAGES, max_tokens=900, stream=True) as stream:
@@ -216,7 +216,9 @@ def test_a_client_that_goes_in_mid_stream_is_no_error(
     assert 0 < attributes(span)["gen_ai.usage.output_tokens"] < 900
 
 
-def test_a_request_that_is_refused(observed: Observed, caller: openai.OpenAI, instrumented: Recorded) -> None:
+def test_a_refused_request_is_an_error_of_the_server(
+    observed: Observed, caller: openai.OpenAI, instrumented: Recorded
+) -> None:
     with pytest.raises(openai.BadRequestError):
         caller.chat.completions.create(model=MODEL, messages=MESSAGES, max_tokens=100_000)
     span = observed.served(instrumented.span(), "chat")
@@ -228,7 +230,7 @@ def test_a_request_that_is_refused(observed: Observed, caller: openai.OpenAI, in
     assert (span.status.code, span.status.message) == (Status.STATUS_CODE_ERROR, "HTTP 400")
 
 
-def test_fifty_streams_at_once_are_fifty_traces(
+def test_fifty_concurrent_streams_are_fifty_traces(
     observed: Observed, caller: openai.OpenAI, instrumented: Recorded
 ) -> None:
     def ask(number: int) -> int:
@@ -237,15 +239,15 @@ def test_fifty_streams_at_once_are_fifty_traces(
 
     with ThreadPoolExecutor(50) as pool:
         list(pool.map(ask, range(50)))
-    called = instrumented.spans(50)
-    asked = sorted(attributes(observed.served(span))["gen_ai.usage.output_tokens"] for span in called)
-    assert asked == list(range(5, 55))
+    calls = instrumented.spans(50)
+    tokens = sorted(attributes(observed.served(span))["gen_ai.usage.output_tokens"] for span in calls)
+    assert tokens == list(range(5, 55))
 
 
-def test_our_histograms_say_what_vllms_own_metrics_say(
+def test_our_histograms_equal_vllms_own_metrics(
     observed: Observed, caller: openai.OpenAI, instrumented: Recorded
 ) -> None:
-    observed.server.counts()  # until there is no work left
+    observed.server.counts()  # waits until no request is running
     ours, theirs = observed.histograms(), observed.server.histograms()
     for _ in range(5):
         list(caller.chat.completions.create(model=MODEL, messages=MESSAGES, max_tokens=12, stream=True))
@@ -257,15 +259,15 @@ def test_our_histograms_say_what_vllms_own_metrics_say(
         (count, total), (count_before, total_before) = after[name], before[name]
         return count - count_before, pytest.approx(total - total_before, abs=0.005)
 
-    # vLLM's clock for a request starts when it has been tokenized; ours when it arrived.
-    preprocessed = sum(phases(span)["preprocess"] for span in served)
+    # vLLM's clock for a request starts after tokenization; ours when the request is received.
+    preprocessing = sum(phases(span)["preprocess"] for span in served)
     for name, of_vllm, earlier in (
         ("otel_genai.engine.queue.duration", "vllm:request_queue_time_seconds", 0.0),
         ("otel_genai.engine.prefill.duration", "vllm:request_prefill_time_seconds", 0.0),
         ("otel_genai.engine.decode.duration", "vllm:request_decode_time_seconds", 0.0),
         ("gen_ai.server.time_per_output_token", "vllm:request_time_per_output_token_seconds", 0.0),
-        ("gen_ai.server.time_to_first_token", "vllm:time_to_first_token_seconds", preprocessed),
-        ("gen_ai.server.request.duration", "vllm:e2e_request_latency_seconds", preprocessed),
+        ("gen_ai.server.time_to_first_token", "vllm:time_to_first_token_seconds", preprocessing),
+        ("gen_ai.server.request.duration", "vllm:e2e_request_latency_seconds", preprocessing),
     ):
         count, total = more(ours_after, ours, name)
         assert count == 5
@@ -275,10 +277,10 @@ def test_our_histograms_say_what_vllms_own_metrics_say(
     )
 
 
-def test_the_plug_in_instruments_a_vllm_that_was_started_without_us(
+def test_the_plug_in_instruments_a_server_started_without_the_runner(
     tiny_model: Path, tmp_path: Path, instrumented: Recorded
 ) -> None:
-    """Together with vLLM's own tracing, which tells no request a second time."""
+    """Also with vLLM's own tracing, whose span of a request is left out."""
     with (
         receiver() as received,
         serving(
@@ -295,11 +297,11 @@ def test_the_plug_in_instruments_a_vllm_that_was_started_without_us(
         client(server.url).chat.completions.create(model=MODEL, messages=MESSAGES, max_tokens=6)
         span = observed.served(instrumented.span())
         (start,) = observed.spans("cold_start")
-        observed.spans("EngineCoreProc init")  # vLLM sends by itself what its other processes tell, in its own time
+        observed.spans("EngineCoreProc init")  # vLLM's other processes export their spans themselves
     assert attributes(span)["gen_ai.usage.output_tokens"] == 6
     loaded = observed.trace(start)
-    # The server's own setup comes before any plug-in.
-    assert OF_LOADING - {"API server setup"} <= {span.name for span in loaded.values()}
+    # The server's setup precedes plug-ins.
+    assert LOADING_SPANS - {"API server setup"} <= {span.name for span in loaded.values()}
     assert [span.name for span in loaded.values() if span.parent_span_id not in loaded] == ["cold_start"]
     assert "llm_request" not in {span.name for span in received.spans}
     assert {
@@ -320,8 +322,8 @@ async def main():
     engine = AsyncLLM.from_engine_args(
         AsyncEngineArgs(model=sys.argv[1], enforce_eager=True, dtype="float32", max_model_len=256)
     )
-    async def ask(name, **given):
-        params = SamplingParams(output_kind=RequestOutputKind.FINAL_ONLY, **given)
+    async def ask(name, **settings):
+        params = SamplingParams(output_kind=RequestOutputKind.FINAL_ONLY, **settings)
         async for output in engine.generate("The sea", params, name):
             pass
         return [len(answer.token_ids) for answer in output.outputs]
@@ -350,7 +352,7 @@ def printed(script: Path, model: Path, received: Received, cwd: Path, **more: st
     return done.stdout.splitlines()
 
 
-def test_a_program_with_an_engine_in_processes_of_its_own(tiny_model: Path, tmp_path: Path) -> None:
+def test_an_engine_in_processes_of_its_own_has_requests_and_a_cold_start(tiny_model: Path, tmp_path: Path) -> None:
     script = tmp_path / "app.py"
     script.write_text(PROGRAM)
     with receiver() as received:
@@ -367,10 +369,10 @@ def test_a_program_with_an_engine_in_processes_of_its_own(tiny_model: Path, tmp_
     assert {(span.kind, span.parent_span_id) for span in requests.values()} == {(Span.SPAN_KIND_INTERNAL, b"")}
     (start,) = (span for span in received.spans if span.name == "cold_start")
     loaded = {span.name for span in received.spans if span.trace_id == start.trace_id}
-    assert loaded >= OF_LOADING - {"API server setup"}
+    assert loaded >= LOADING_SPANS - {"API server setup"}
 
 
-def test_the_offline_example(tiny_model: Path, tmp_path: Path) -> None:
+def test_the_offline_example_is_one_batch_of_chats(tiny_model: Path, tmp_path: Path) -> None:
     with receiver() as received:
         lines = printed(OFFLINE, tiny_model, received, tmp_path, VLLM_ENABLE_V1_MULTIPROCESSING="0")
     assert [line for line in lines if line.startswith("> ")] == [

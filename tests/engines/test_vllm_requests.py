@@ -1,17 +1,16 @@
-"""Requests to the real vLLM in this process: what was asked, how it ended, and when each part of it was."""
+"""Requests to a real vLLM in this process: parameters, ends, phases and content."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from opentelemetry import trace
 
-from tests.engines.vllm_in_process import MODEL, make_llm
 from tests.support.openai.clients import attributes
 from tests.support.openai.expected_content import content, said
 from tests.support.providers import attribute
+from tests.support.vllm.in_process import MODEL, PHASES, PROMPT, make_llm, phases, sampling
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,38 +20,24 @@ if TYPE_CHECKING:
     from otel_genai.operation import Operation
     from tests.support.providers import Recorded
 
-# What vLLM and torch warn of at import is theirs. One event loop, since an engine belongs to the one that it was first used in.
-pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore"), pytest.mark.asyncio(loop_scope="session")]
+# vLLM and torch warn at import.
+pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("ignore")]
 
-PROMPT = "The lighthouse keeper counted"
 LONG = "What is the weather like where you are, and will it rain tomorrow? " * 8
-GREEDY = {"temperature": 0.0, "max_tokens": 5}
-PHASES = ("queue", "prefill", "decode")
 
 
-def params(**given: Any) -> Any:
-    from vllm import SamplingParams
-
-    return SamplingParams(**{**GREEDY, **given})
-
-
-def generate(llm: Any, *prompts: str, **given: Any) -> Any:
-    return llm.generate(list(prompts), params(**given), use_tqdm=False)
+def generate(llm: Any, *prompts: str, **settings: Any) -> Any:
+    return llm.generate(list(prompts), sampling(**settings), use_tqdm=False)
 
 
 def requests(recorded: Recorded, count: int, *, others: int = 1) -> list[ReadableSpan]:
-    """The spans of inferences, when that many and so many others have ended."""
+    """The spans of inferences, once `count` of them and `others` of batches and applications have ended."""
     spans = [span for span in recorded.spans(count + others) if not span.name.startswith(("batch", "app"))]
     assert len(spans) == count
     return spans
 
 
-def phases(span: ReadableSpan) -> dict[str, float]:
-    prefix = "otel_genai.phase."
-    return {name.removeprefix(prefix): value for name, value in attributes(span).items() if name.startswith(prefix)}
-
-
-def known(span: ReadableSpan) -> dict[str, Any]:
+def without_times(span: ReadableSpan) -> dict[str, Any]:
     """The attributes that are the same in every run."""
     return {
         name: value
@@ -64,16 +49,16 @@ def known(span: ReadableSpan) -> dict[str, Any]:
 
 @pytest.fixture(params=["llm", "silent_llm"])
 def either_llm(request: pytest.FixtureRequest) -> Any:
-    """With statistics and without."""
+    """An `LLM` with statistics, and one without."""
     return request.getfixturevalue(request.param)
 
 
-def test_each_prompt_of_a_batch_is_a_request_beneath_it(either_llm: Any, instrumented: Recorded) -> None:
+def test_each_prompt_of_a_batch_is_a_child_request(either_llm: Any, instrumented: Recorded) -> None:
     generate(either_llm, PROMPT, "The sea")
     *spans, batch = instrumented.spans(3)
     assert (batch.name, batch.kind) == ("batch tiny", trace.SpanKind.INTERNAL)
     assert [span.parent for span in spans] == [batch.context, batch.context]
-    assert known(spans[0]) == {
+    assert without_times(spans[0]) == {
         "gen_ai.operation.name": "text_completion",
         "gen_ai.provider.name": "vllm",
         "gen_ai.request.model": MODEL,
@@ -97,30 +82,30 @@ def test_the_batch_is_a_child_of_its_callers_span(llm: Any, instrumented: Record
 
 
 def test_a_conversation_is_a_chat(llm: Any, instrumented: Recorded) -> None:
-    llm.chat([{"role": "user", "content": "Hello"}], params(), use_tqdm=False)
+    llm.chat([{"role": "user", "content": "Hello"}], sampling(), use_tqdm=False)
     (span,) = requests(instrumented, 1)
     assert span.name == "chat tiny"
     assert attributes(span)["gen_ai.operation.name"] == "chat"
 
 
-def test_the_engine_tells_how_long_a_request_was_in_each_phase(llm: Any, instrumented: Recorded) -> None:
+def test_phases_come_from_the_engines_statistics(llm: Any, instrumented: Recorded) -> None:
     (output,) = generate(llm, PROMPT)
     (span,) = requests(instrumented, 1)
-    told = output.metrics
+    metrics = output.metrics
     assert {name: phases(span)[name] for name in PHASES} == pytest.approx(
         {
-            "queue": told.scheduled_ts - told.queued_ts,
-            "prefill": told.first_token_ts - told.scheduled_ts,
-            "decode": told.last_token_ts - told.first_token_ts,
+            "queue": metrics.scheduled_ts - metrics.queued_ts,
+            "prefill": metrics.first_token_ts - metrics.scheduled_ts,
+            "decode": metrics.last_token_ts - metrics.first_token_ts,
         },
         abs=1e-6,
     )
     assert attribute(span, "otel_genai.response.time_to_first_token") == pytest.approx(
-        told.first_token_latency, abs=0.01
+        metrics.first_token_latency, abs=0.01
     )
 
 
-def test_without_statistics_decoding_is_still_timed(silent_llm: Any, instrumented: Recorded) -> None:
+def test_without_statistics_decode_is_timed_by_the_steps(silent_llm: Any, instrumented: Recorded) -> None:
     generate(silent_llm, PROMPT)
     (span,) = requests(instrumented, 1)
     assert phases(span).keys() - {"preprocess"} == {"decode"}
@@ -136,25 +121,27 @@ def test_every_token_has_its_time(either_llm: Any, instrumented: Recorded, opera
     assert timing.chunks[-1] == timing.ended
 
 
-def test_several_answers_are_one_request(either_llm: Any, instrumented: Recorded, operations: list[Operation]) -> None:
+def test_several_sequences_are_one_request(
+    either_llm: Any, instrumented: Recorded, operations: list[Operation]
+) -> None:
     generate(either_llm, PROMPT, n=3, temperature=1.0, seed=7)
     (span,) = requests(instrumented, 1)
-    told = attributes(span)
-    assert told["gen_ai.request.choice.count"] == 3
-    assert told["gen_ai.request.seed"] == 7
-    assert told["gen_ai.response.finish_reasons"] == ("length", "length", "length")
-    assert told["gen_ai.usage.input_tokens"] == 4
-    assert told["gen_ai.usage.output_tokens"] == 15
+    reported = attributes(span)
+    assert reported["gen_ai.request.choice.count"] == 3
+    assert reported["gen_ai.request.seed"] == 7
+    assert reported["gen_ai.response.finish_reasons"] == ("length", "length", "length")
+    assert reported["gen_ai.usage.input_tokens"] == 4
+    assert reported["gen_ai.usage.output_tokens"] == 15
     assert sum(operations[0].timing.tokens) == 15
     assert list(operations[0].timing.chunks) == sorted(set(operations[0].timing.chunks))
 
 
-def test_what_samples_the_answer_is_on_the_span(llm: Any, instrumented: Recorded) -> None:
+def test_sampling_parameters_are_on_the_span(llm: Any, instrumented: Recorded) -> None:
     generate(llm, PROMPT, temperature=0.5, top_p=0.9, top_k=7, frequency_penalty=0.25, presence_penalty=0.5, seed=3)
     (span,) = requests(instrumented, 1)
-    told = attributes(span)
+    reported = attributes(span)
     assert {
-        name.removeprefix("gen_ai.request."): told[name] for name in told if name.startswith("gen_ai.request.")
+        name.removeprefix("gen_ai.request."): reported[name] for name in reported if name.startswith("gen_ai.request.")
     } == {
         "model": MODEL,
         "max_tokens": 5,
@@ -172,13 +159,13 @@ def test_a_stop_string_ends_a_request(either_llm: Any, instrumented: Recorded) -
     stop = whole.outputs[0].text[4:6]
     (output,) = generate(either_llm, PROMPT, max_tokens=12, stop=[stop])
     span = requests(instrumented, 2, others=2)[-1]
-    told = attributes(span)
-    assert told["gen_ai.response.finish_reasons"] == ("stop",)
-    assert told["gen_ai.request.stop_sequences"] == (stop,)
-    assert told["gen_ai.usage.output_tokens"] == len(output.outputs[0].token_ids)
+    reported = attributes(span)
+    assert reported["gen_ai.response.finish_reasons"] == ("stop",)
+    assert reported["gen_ai.request.stop_sequences"] == (stop,)
+    assert reported["gen_ai.usage.output_tokens"] == len(output.outputs[0].token_ids)
 
 
-def test_what_the_prefix_cache_held_is_told(either_llm: Any, instrumented: Recorded) -> None:
+def test_cached_prompt_tokens_are_reported(either_llm: Any, instrumented: Recorded) -> None:
     either_llm.reset_prefix_cache()
     generate(either_llm, LONG)
     (output,) = generate(either_llm, LONG)
@@ -191,16 +178,16 @@ def test_what_the_prefix_cache_held_is_told(either_llm: Any, instrumented: Recor
 def test_a_beam_search_is_one_inference(llm: Any, instrumented: Recorded) -> None:
     from vllm.sampling_params import BeamSearchParams
 
-    (found,) = llm.beam_search([{"prompt": PROMPT}], BeamSearchParams(beam_width=2, max_tokens=3))
-    told = attributes(instrumented.span())
-    assert told["gen_ai.request.choice.count"] == 2
-    assert told["gen_ai.usage.input_tokens"] == 4
-    assert told["gen_ai.usage.output_tokens"] == 6
-    assert told["gen_ai.response.finish_reasons"] == ("length", "length")
-    assert len(found.sequences) == 2
+    (output,) = llm.beam_search([{"prompt": PROMPT}], BeamSearchParams(beam_width=2, max_tokens=3))
+    reported = attributes(instrumented.span())
+    assert reported["gen_ai.request.choice.count"] == 2
+    assert reported["gen_ai.usage.input_tokens"] == 4
+    assert reported["gen_ai.usage.output_tokens"] == 6
+    assert reported["gen_ai.response.finish_reasons"] == ("length", "length")
+    assert len(output.sequences) == 2
 
 
-def test_a_prompt_that_is_refused_fails_the_batch(llm: Any, instrumented: Recorded) -> None:
+def test_a_refused_prompt_fails_the_batch(llm: Any, instrumented: Recorded) -> None:
     from vllm.exceptions import VLLMValidationError
 
     with pytest.raises(VLLMValidationError):
@@ -208,7 +195,7 @@ def test_a_prompt_that_is_refused_fails_the_batch(llm: Any, instrumented: Record
     assert attributes(instrumented.span())["error.type"] == "vllm.exceptions.VLLMValidationError"
 
 
-def test_without_content_nothing_of_prompt_and_answer_is_kept(llm: Any, instrumented: Recorded) -> None:
+def test_content_is_off_by_default(llm: Any, instrumented: Recorded) -> None:
     (output,) = generate(llm, "Zanzibar", stop=["Timbuktu"])
     for span in instrumented.spans(2):
         kept = str(attributes(span)) + str([dict(event.attributes or {}) for event in span.events])
@@ -216,7 +203,7 @@ def test_without_content_nothing_of_prompt_and_answer_is_kept(llm: Any, instrume
         assert repr(output.outputs[0].text)[1:-1] not in kept
 
 
-def test_with_content_prompt_and_answers_are_on_the_span(either_llm: Any, capturing: Recorded) -> None:
+def test_prompt_and_output_are_captured_on_request(either_llm: Any, capturing: Recorded) -> None:
     (output,) = generate(either_llm, PROMPT, n=2, temperature=1.0, seed=1)
     (span,) = requests(capturing, 1)
     assert content(span, "input.messages") == [said("user", PROMPT)]
@@ -225,8 +212,8 @@ def test_with_content_prompt_and_answers_are_on_the_span(either_llm: Any, captur
     ]
 
 
-def test_a_conversation_is_captured_as_the_model_sees_it(llm: Any, capturing: Recorded) -> None:
-    llm.chat([{"role": "user", "content": "Hello"}], params(), use_tqdm=False)
+def test_a_conversation_is_captured_as_the_model_reads_it(llm: Any, capturing: Recorded) -> None:
+    llm.chat([{"role": "user", "content": "Hello"}], sampling(), use_tqdm=False)
     (span,) = requests(capturing, 1)
     assert content(span, "input.messages") == [
         said("user", "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n")
@@ -235,11 +222,11 @@ def test_a_conversation_is_captured_as_the_model_sees_it(llm: Any, capturing: Re
 
 @pytest.fixture(scope="session")
 def embedder(tiny_model: Path) -> Any:
-    """The tiny model as one that embeds."""
+    """The tiny model, as an embedding model."""
     return make_llm(tiny_model, runner="pooling", convert="embed")
 
 
-def test_embeddings_have_an_operation_of_their_own(embedder: Any, instrumented: Recorded) -> None:
+def test_an_embedding_is_an_operation_without_output(embedder: Any, instrumented: Recorded) -> None:
     (output,) = embedder.embed([PROMPT], use_tqdm=False)
     request, batch = instrumented.spans(2)
     assert (request.name, batch.name) == ("embeddings tiny", "batch tiny")
@@ -248,21 +235,21 @@ def test_embeddings_have_an_operation_of_their_own(embedder: Any, instrumented: 
     assert "gen_ai.response.finish_reasons" not in attributes(request)
 
 
-def test_requests_can_be_put_to_the_engine_itself(llm: Any, instrumented: Recorded) -> None:
+def test_requests_may_be_added_to_the_engine_itself(llm: Any, instrumented: Recorded) -> None:
     engine = llm.llm_engine
-    engine.add_request("mine", PROMPT, params(stop=["never"]))
+    engine.add_request("mine", PROMPT, sampling(stop=["never"]))
     instrumented.spans(0)
     while engine.has_unfinished_requests():
         engine.step()
-    told = attributes(instrumented.span())
-    assert told["gen_ai.response.id"] == "mine"
-    assert told["gen_ai.request.stream"] is True
-    assert told["gen_ai.request.stop_sequences"] == ("never",)
+    reported = attributes(instrumented.span())
+    assert reported["gen_ai.response.id"] == "mine"
+    assert reported["gen_ai.request.stream"] is True
+    assert reported["gen_ai.request.stop_sequences"] == ("never",)
 
 
-def test_a_request_that_is_aborted_is_no_error(llm: Any, instrumented: Recorded) -> None:
+def test_an_aborted_request_is_no_error(llm: Any, instrumented: Recorded) -> None:
     engine = llm.llm_engine
-    engine.add_request("unwanted", PROMPT, params(max_tokens=50, n=2, temperature=1.0, ignore_eos=True))
+    engine.add_request("unwanted", PROMPT, sampling(max_tokens=50, n=2, temperature=1.0, ignore_eos=True))
     for _ in range(3):
         engine.step()
     engine.abort_request(["unwanted"])
@@ -274,7 +261,7 @@ def test_a_request_that_is_aborted_is_no_error(llm: Any, instrumented: Recorded)
     assert 0 < attributes(span)["gen_ai.usage.output_tokens"] < 100
 
 
-def test_an_error_of_a_step_is_every_requests(
+def test_an_exception_of_a_step_fails_all_requests(
     llm: Any, instrumented: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = llm.llm_engine
@@ -282,8 +269,8 @@ def test_an_error_of_a_step_is_every_requests(
     def fail() -> None:
         raise RuntimeError("no memory for Zanzibar")
 
-    engine.add_request("a", PROMPT, params())
-    engine.add_request("b", PROMPT, params())
+    engine.add_request("a", PROMPT, sampling())
+    engine.add_request("b", PROMPT, sampling())
     monkeypatch.setattr(engine.engine_core, "get_output", fail)
     with pytest.raises(RuntimeError, match="no memory"):
         engine.step()
@@ -296,120 +283,9 @@ def test_an_error_of_a_step_is_every_requests(
     instrumented.spans(2)
 
 
-def test_what_the_engine_refuses_is_an_error_of_the_request(llm: Any, instrumented: Recorded) -> None:
+def test_a_request_that_the_engine_refuses_is_an_error(llm: Any, instrumented: Recorded) -> None:
     with pytest.raises(TypeError):
-        llm.llm_engine.add_request(5, PROMPT, params())
+        llm.llm_engine.add_request(5, PROMPT, sampling())
     span = instrumented.span()
     assert attributes(span)["error.type"] == "TypeError"
     assert not span.status.is_unset
-
-
-# ── asynchronously ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def streamed(**given: Any) -> Any:
-    from vllm.sampling_params import RequestOutputKind
-
-    return params(output_kind=RequestOutputKind.DELTA, **given)
-
-
-async def consume(engine: Any, request_id: str, prompt: str = PROMPT, **given: Any) -> list[Any]:
-    return [output async for output in engine.generate(prompt, streamed(**given), request_id)]
-
-
-async def test_a_stream_is_a_request_of_whoever_asked(async_llm: Any, instrumented: Recorded) -> None:
-    with instrumented.tracer_provider.get_tracer("app").start_as_current_span("app") as current:
-        outputs = await consume(async_llm, "cmpl-a-0")
-        assert trace.get_current_span() is current
-    request, app = instrumented.spans(2)
-    assert request.parent == app.context
-    told = attributes(request)
-    assert told["gen_ai.response.id"] == "cmpl-a"
-    assert told["gen_ai.request.stream"] is True
-    assert told["gen_ai.usage.output_tokens"] == sum(len(output.outputs[0].token_ids) for output in outputs) == 5
-    assert phases(request).keys() - {"preprocess"} == set(PHASES)
-
-
-async def test_the_loop_body_does_not_run_within_the_request(async_llm: Any, instrumented: Recorded) -> None:
-    async for _ in async_llm.generate(PROMPT, streamed(), "outside"):
-        assert not trace.get_current_span().get_span_context().is_valid
-    instrumented.span()
-
-
-async def test_fifty_streams_at_once_are_told_apart(async_llm: Any, instrumented: Recorded) -> None:
-    await asyncio.gather(
-        *(
-            consume(
-                async_llm, f"r{number}", max_tokens=number % 7 + 2, n=number % 2 + 1, temperature=1.0, ignore_eos=True
-            )
-            for number in range(50)
-        )
-    )
-    told = [attributes(span) for span in instrumented.spans(50)]
-    assert {(one["gen_ai.response.id"], one["gen_ai.usage.output_tokens"]) for one in told} == {
-        (f"r{number}", (number % 7 + 2) * (number % 2 + 1)) for number in range(50)
-    }
-
-
-async def test_a_stream_that_is_left_early_was_aborted(async_llm: Any, instrumented: Recorded) -> None:
-    stream = async_llm.generate(PROMPT, streamed(max_tokens=100), "left")
-    await anext(stream)
-    await stream.aclose()
-    span = instrumented.span()
-    assert span.status.is_unset
-    assert attributes(span)["gen_ai.response.finish_reasons"] == ("abort",)
-
-
-async def test_a_stream_whose_task_is_cancelled_was_aborted(async_llm: Any, instrumented: Recorded) -> None:
-    begun = asyncio.Event()
-
-    async def read() -> None:
-        async for _ in async_llm.generate(PROMPT, streamed(max_tokens=400), "cancelled"):
-            begun.set()
-
-    task = asyncio.create_task(read())
-    await begun.wait()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    span = instrumented.span()
-    assert span.status.is_unset
-    assert attributes(span)["gen_ai.response.finish_reasons"] == ("abort",)
-
-
-async def test_the_callers_headers_are_the_parent_where_nothing_else_is(async_llm: Any, instrumented: Recorded) -> None:
-    trace_id, span_id = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-    headers = {"traceparent": f"00-{trace_id}-{span_id}-01"}
-    async for _ in async_llm.generate(PROMPT, streamed(), "served", trace_headers=headers):
-        pass
-    span = instrumented.span()
-    assert span.kind is trace.SpanKind.SERVER
-    assert span.parent is not None
-    assert f"{span.context.trace_id:032x}" == trace_id
-    assert f"{span.parent.span_id:016x}" == span_id
-
-
-async def test_what_the_asynchronous_engine_refuses_is_an_error_of_the_request(
-    async_llm: Any, instrumented: Recorded
-) -> None:
-    with pytest.raises(Exception, match=r"max_model_len|maximum context|longer than"):
-        await consume(async_llm, "refused", PROMPT * 200)
-    span = instrumented.span()
-    assert attributes(span)["error.type"] == "vllm.exceptions.VLLMValidationError"
-
-
-async def test_the_end_of_the_engine_is_the_end_of_its_requests(async_llm: Any, instrumented: Recorded) -> None:
-    from vllm.v1.engine.exceptions import EngineDeadError
-
-    # The engine itself lives on: what died is the loop that hands out what it says, and a new one is started with the next request.
-    streams = [async_llm.generate(PROMPT, streamed(max_tokens=400), f"last{number}") for number in range(2)]
-    await asyncio.gather(*map(anext, streams))
-    async_llm.engine_core.error = EngineDeadError()
-    for stream in streams:
-        with pytest.raises(EngineDeadError):
-            async for _ in stream:
-                pass
-    for span in instrumented.spans(2):
-        assert attributes(span)["error.type"] == "vllm.v1.engine.exceptions.EngineDeadError"
-        assert not span.status.is_unset
-    async_llm.output_handler = None
-    async_llm.output_processor.abort_requests([*async_llm.output_processor.request_states], True)

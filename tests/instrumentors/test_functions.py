@@ -1,4 +1,4 @@
-"""Functions of the user's choice: timed in whatever they are, and otherwise what they were."""
+"""Functions that the user names: functions, methods, classes and generators are timed, and behave as before."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def deep(count):
 
 @pytest.fixture
 def wrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorded: Recorded) -> Iterator[Callable[..., ModuleType]]:
-    """Names functions of a library, switches on, and gives the library."""
+    """A function that instruments these functions of a library and returns the library."""
     (tmp_path / "timed_library.py").write_text(LIBRARY)
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -95,12 +95,12 @@ def test_a_method_is_a_span_with_its_name_and_nothing_else(wrap: Callable[..., A
     assert recorded.metrics() == {}
 
 
-def test_a_name_of_ones_own(wrap: Callable[..., Any], recorded: Recorded) -> None:
+def test_a_function_may_have_a_name_of_the_users(wrap: Callable[..., Any], recorded: Recorded) -> None:
     wrap("Engine.step=decode a step").Engine().step(1)
     assert recorded.span().name == "decode a step"
 
 
-def test_an_error_passes_and_is_told(wrap: Callable[..., Any], recorded: Recorded) -> None:
+def test_an_error_reaches_the_caller_and_the_span(wrap: Callable[..., Any], recorded: Recorded) -> None:
     with pytest.raises(ValueError, match=r"^negative$") as caught:
         wrap("Engine.step").Engine().step(-1)
     assert caught.traceback[-1].name == "step"
@@ -110,14 +110,16 @@ def test_an_error_passes_and_is_told(wrap: Callable[..., Any], recorded: Recorde
 
 
 @pytest.mark.parametrize("name", ["astep", "decorated"])
-async def test_what_is_awaited_ends_when_it_has_come(wrap: Callable[..., Any], recorded: Recorded, name: str) -> None:
+async def test_a_coroutine_ends_its_span_when_it_returns(
+    wrap: Callable[..., Any], recorded: Recorded, name: str
+) -> None:
     pending = getattr(wrap(f"Engine.{name}").Engine(), name)(4)
     assert recorded.spans(0) == []
     assert await pending == 4
     assert recorded.span().name == f"Engine.{name}"
 
 
-def test_a_generators_items_have_their_times(wrap: Callable[..., Any], recorded: Recorded) -> None:
+def test_each_item_of_a_generator_has_its_time(wrap: Callable[..., Any], recorded: Recorded) -> None:
     operations: list[Operation] = []
     stop = otel_genai.observe(lambda operation, _: operations.append(operation))
     tokens = wrap("Engine.tokens").Engine().tokens(3)
@@ -135,7 +137,7 @@ def test_a_generator_can_be_sent_to(wrap: Callable[..., Any]) -> None:
     assert list(tokens) == [1, 2]
 
 
-async def test_an_async_generators_items_have_their_times(wrap: Callable[..., Any], recorded: Recorded) -> None:
+async def test_each_item_of_an_async_generator_has_its_time(wrap: Callable[..., Any], recorded: Recorded) -> None:
     operations: list[Operation] = []
     stop = otel_genai.observe(lambda operation, _: operations.append(operation))
     assert [token async for token in wrap("Engine.atokens").Engine().atokens(2)] == [0, 1]
@@ -154,7 +156,7 @@ async def test_an_async_generators_items_have_their_times(wrap: Callable[..., An
     ],
     ids=["static method", "class method", "function", "class"],
 )
-def test_whatever_it_is(
+def test_every_kind_of_function_is_a_span(
     wrap: Callable[..., Any], recorded: Recorded, target: str, call: Callable[[Any], Any], name: str
 ) -> None:
     assert call(wrap(target)) in {"x", 2}
@@ -193,7 +195,7 @@ def test_pickling_and_copying_keep_working(wrap: Callable[..., Any]) -> None:
     assert copy.deepcopy({"how": library.plain})["how"] is library.plain
 
 
-def test_functions_go_to_other_processes(wrap: Callable[..., Any], tmp_path: Path) -> None:
+def test_functions_can_be_sent_to_other_processes(wrap: Callable[..., Any], tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(
         "import multiprocessing, otel_genai\n"
@@ -208,7 +210,7 @@ def test_functions_go_to_other_processes(wrap: Callable[..., Any], tmp_path: Pat
     assert (done.stdout, done.stderr) == ("[1, 2] [6]\n", "")
 
 
-def test_all_of_it_is_taken_back(wrap: Callable[..., Any]) -> None:
+def test_uninstrument_restores_the_original_functions(wrap: Callable[..., Any]) -> None:
     library = wrap("Engine", "Engine.step", "plain")
     originals = [vars(library.Engine)["__init__"], vars(library.Engine)["step"], library.plain]
     otel_genai.uninstrument()
@@ -218,14 +220,16 @@ def test_all_of_it_is_taken_back(wrap: Callable[..., Any]) -> None:
 
 
 @pytest.mark.usefixtures("_lenient")
-def test_what_is_not_there_is_one_warning(wrap: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_function_that_does_not_exist_is_one_warning(
+    wrap: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
     assert wrap("Engine.stop", "plain").plain(1) == 1
     assert [record.getMessage().partition(": ")[0] for record in caplog.records] == [
         "otel-genai met an error of its own; your application is not affected, but Engine.stop of timed_library is not instrumented"
     ]
 
 
-def test_what_is_not_understood_is_one_warning(
+def test_a_malformed_specification_is_one_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("OTEL_GENAI_WRAP", "json.dumps, json:loads")
@@ -237,7 +241,7 @@ def test_what_is_not_understood_is_one_warning(
     ]
 
 
-def test_a_slow_generator_is_no_operation_of_its_consumer(wrap: Callable[..., Any], recorded: Recorded) -> None:
+def test_a_generator_is_not_current_while_its_consumer_works(wrap: Callable[..., Any], recorded: Recorded) -> None:
     async def consume() -> None:
         async for _ in wrap("Engine.atokens").Engine().atokens(2):
             assert not trace.get_current_span().get_span_context().is_valid

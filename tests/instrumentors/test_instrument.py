@@ -1,11 +1,20 @@
-"""`instrument()` waits for the first library: a process that never imports one pays for nothing, and one that does misses nothing."""
+"""`instrument()` waits for libraries: a process pays for none that it does not import, and misses no call of one that it does."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+import otel_genai
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SOURCE = Path(otel_genai.__file__).parents[1]
 
 SETUP = """
 import sys
@@ -33,43 +42,51 @@ def printed(program: str) -> str:
     return done.stdout
 
 
-def test_waiting_costs_a_handful_of_modules() -> None:
-    loaded = printed(SETUP + "print(*sorted(name for name in set(sys.modules) - before))").split()
+def test_waiting_loads_eight_modules() -> None:
+    # Folders' own files, which define nothing, are not counted; folders were modules when the limit was ten with them.
+    loaded = printed(SETUP + "print(*sorted(set(sys.modules) - before))").split()
     assert {name.partition(".")[0] for name in loaded} == {"otel_genai"}
-    assert len(loaded) <= 10
+    assert len(without_packages(loaded)) <= 8
 
 
-def test_a_library_opens_its_own_room_and_no_other() -> None:
-    assert opened("import openai\n") == {"openai"}
-    assert opened("import openai, colorsys\n", wrap="colorsys:rgb_to_hsv") == {"openai", "functions"}
+def test_a_library_loads_its_own_instrumentor_and_no_other() -> None:
+    assert loaded_instrumentors("import openai\n") == {"openai"}
+    assert loaded_instrumentors("import openai, colorsys\n", wrap="colorsys:rgb_to_hsv") == {"openai", "functions"}
 
 
-def opened(imports: str, wrap: str = "") -> set[str]:
-    names = "print(*{name.removeprefix(rooms).partition('.')[0] for name in sys.modules if name.startswith(rooms)})"
+def loaded_instrumentors(imports: str, wrap: str = "") -> set[str]:
+    names = "print(*{name.removeprefix(prefix).partition('.')[0] for name in sys.modules if name.startswith(prefix)})"
     found = printed(
-        f"import os; os.environ['OTEL_GENAI_WRAP'] = {wrap!r}; rooms = 'otel_genai.instrumentors.'\n"
+        f"import os; os.environ['OTEL_GENAI_WRAP'] = {wrap!r}; prefix = 'otel_genai.instrumentors.'\n"
         + SETUP
         + imports
         + names
     )
-    return set(found.split()) - {"instrument", "import_hook", "options", "instrumentor"}
+    bridge = {"instrument", "activation", "import_hook", "options", "instrumentor", "registration", "versions"}
+    return set(found.split()) - bridge
+
+
+def without_packages(modules: Iterable[str]) -> set[str]:
+    """The modules whose file is not a folder's `__init__.py`."""
+    return {name for name in modules if not (SOURCE / name.replace(".", "/")).is_dir()}
 
 
 def test_a_library_that_is_imported_and_not_used_has_nothing_built_for_its_calls() -> None:
-    # Records of content, telemetry and the drivers of calls wait for the module that the calls are in.
+    # Records of content, telemetry and the drivers of calls wait for the module that defines the calls.
     program = "import openai, sys; print(*[name for name in sys.modules if name.startswith('otel_genai.')])"
     command = [sys.executable, "-m", "otel_genai", "run", "--no-summary", "-c", program]
     loaded = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
     assert "otel_genai.instrumentors.openai" in loaded
     assert {name.split(".")[1] for name in loaded} == {
-        "version", "cli", "guard", "instrumentors", "runner", "sdk", "call", "patching", "server", "semconv", "config", "endpoint",
+        "version", "cli", "guard", "lazy_exports",
+        "instrumentors", "runner", "sdk", "call", "patching", "server", "semconv", "config", "endpoint",
     }  # fmt: skip
     assert not loaded & {"otel_genai.call.call", "otel_genai.runner.summary.collector", "otel_genai.runner.third_party"}
-    assert len(loaded) <= 32
+    assert len(without_packages(loaded)) <= 32
 
 
-def test_a_start_makes_one_dataclass() -> None:
-    # Each takes five times as long to make as a named tuple.
+def test_a_start_creates_one_dataclass() -> None:
+    # The class statement of a dataclass takes five times as long as that of a named tuple.
     count = """
 import dataclasses
 made = [
@@ -82,11 +99,11 @@ print(*[kind.__name__ for kind in made])
     assert printed(SETUP + "import openai\n" + count) == "Endpoint\n"
 
 
-def test_what_is_imported_afterwards_is_instrumented() -> None:
+def test_a_library_imported_after_instrument_is_instrumented() -> None:
     assert printed(SETUP + CALL) == "chat sim-small\n"
 
 
-def test_what_was_imported_before_is_instrumented() -> None:
+def test_a_library_imported_before_instrument_is_instrumented() -> None:
     assert printed("import openai\n" + SETUP + CALL) == "chat sim-small\n"
 
 
@@ -94,7 +111,7 @@ def test_uninstrument_ends_the_waiting() -> None:
     assert printed(SETUP + "otel_genai.uninstrument()\n" + CALL) == ""
 
 
-def test_whoever_waits_can_be_asked_again() -> None:
+def test_instrument_works_again_after_uninstrument() -> None:
     again = "otel_genai.instrument(); otel_genai.uninstrument(); otel_genai.instrument(tracer_provider=provider)\n"
     assert printed(SETUP + again + CALL) == "chat sim-small\n"
 
@@ -108,7 +125,7 @@ def test_a_wrong_argument_is_refused_at_once() -> None:
     )
 
 
-def test_what_waits_goes_on_waiting_when_another_library_has_arrived() -> None:
+def test_the_import_of_one_library_does_not_end_the_waiting_for_another() -> None:
     program = (
         "import os; os.environ['OTEL_GENAI_WRAP'] = 'colorsys:rgb_to_hsv=convert'\n"
         + SETUP
@@ -126,7 +143,7 @@ def test_the_environment_is_read_when_instrument_is_called(when: str) -> None:
     assert printed(program) == ("convert\n" if when == "before" else "") + "(0.0, 0.0, 0)\n"
 
 
-def test_a_library_that_we_need_ourselves_is_made_once() -> None:
+def test_a_library_that_its_instrumentor_imports_is_executed_once() -> None:
     program = (
         "import os; os.environ['OTEL_GENAI_WRAP'] = 'asyncio.events:new_event_loop=loop'\n"
         + SETUP

@@ -17,7 +17,7 @@ from tests.support.engine_metrics import RUNNING, stats, telemetry, values
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_genai.endpoint.endpoint import Arguments
+    from otel_genai.endpoint.arguments import Arguments
     from otel_genai.operation import EngineStats
     from tests.support.providers import Recorded
 
@@ -47,7 +47,7 @@ def library() -> Iterator[Any]:
     del sys.modules["toy_library"]
 
 
-STATS = StatsRow(module="toy_library", target="Toy.record", told=stats_of)
+STATS = StatsRow(module="toy_library", target="Toy.record", read=stats_of)
 
 
 def patched(recorded: Recorded, *rows: Any) -> Patches:
@@ -80,7 +80,7 @@ def test_an_error_of_the_reader_does_not_reach_the_engine(
     library: Any, recorded: Recorded, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(Guard, "strict", False)
-    patches = patched(recorded, StatsRow(module="toy_library", target="Toy.record", told=lambda _: 1 / 0))  # type: ignore[arg-type, return-value]
+    patches = patched(recorded, StatsRow(module="toy_library", target="Toy.record", read=lambda _: 1 / 0))  # type: ignore[arg-type, return-value]
     assert library.Toy("a").record(4) == 5
     patches.revert()
     assert "the metrics lack part of an engine's load" in caplog.text

@@ -1,4 +1,4 @@
-"""Requests that come from outside of the process: the first inference for one is its span."""
+"""Inbound requests: the first inference for each is its span."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from otel_genai.config import Config
-from otel_genai.endpoint.rows import AsgiAppRow, CallRow, Handoff
+from otel_genai.endpoint.rows import AsgiAppRow, CallRow, ContextRow
 from otel_genai.operation import Side
 from otel_genai.patching.patches import Patches
 from otel_genai.telemetry.telemetry import Telemetry
@@ -89,7 +89,7 @@ INFERENCE = replace(
 
 @pytest.fixture
 def app(recorded: Recorded) -> Iterator[Any]:
-    """An application that serves a model of its own."""
+    """An application that serves a model."""
     module = serving_library()
     sys.modules["toy_library"] = module
     telemetry = Telemetry("toy", "1", Config(), **recorded.providers)
@@ -97,11 +97,11 @@ def app(recorded: Recorded) -> Iterator[Any]:
         [
             CallRow(module="toy_library", target="Model.generate", endpoint=INFERENCE),
             AsgiAppRow(module="toy_library", target="build", operations={"/chat": "chat"}, provider="toy"),
-            # The same once more.
+            # The same application again.
             AsgiAppRow(
                 module="toy_library", target="serve", operations={"/chat": "chat"}, provider="toy", is_given=True
             ),
-            Handoff(module="toy_library", target="Worker.submit"),
+            ContextRow(module="toy_library", target="Worker.submit", policy="carry"),
         ],
         lambda: telemetry,
     )
@@ -145,7 +145,9 @@ async def test_an_inference_for_a_request_is_its_span_in_the_callers_trace(app: 
     assert (span.parent.trace_id, span.parent.span_id, span.parent.is_remote) == (TRACE_ID, CALLER_ID, True)
 
 
-async def test_an_application_that_was_built_unseen_is_seen_when_it_is_served(app: Any, recorded: Recorded) -> None:
+async def test_an_application_that_another_function_built_is_instrumented_when_it_is_served(
+    app: Any, recorded: Recorded
+) -> None:
     library = sys.modules["toy_library"]
     unseen = library.unbuilt()
     library.serve(unseen)
@@ -153,7 +155,7 @@ async def test_an_application_that_was_built_unseen_is_seen_when_it_is_served(ap
     assert recorded.span().kind is SpanKind.SERVER
 
 
-async def test_an_application_that_takes_no_more_middleware_is_seen_all_the_same(app: Any, recorded: Recorded) -> None:
+async def test_an_application_whose_middleware_stack_is_built_is_instrumented(app: Any, recorded: Recorded) -> None:
     library = sys.modules["toy_library"]
     started = library.unbuilt()
     started.middleware_stack = started.build_middleware_stack()
@@ -162,12 +164,12 @@ async def test_an_application_that_takes_no_more_middleware_is_seen_all_the_same
     assert recorded.span().kind is SpanKind.SERVER
 
 
-async def test_what_is_served_has_the_metrics_of_a_server_alone(app: Any, recorded: Recorded) -> None:
+async def test_a_served_inference_has_only_the_metrics_of_a_server(app: Any, recorded: Recorded) -> None:
     await get(app, "/chat")
     assert set(recorded.metrics()) == {"gen_ai.server.request.duration"}
 
 
-async def test_it_begins_when_the_request_arrived(
+async def test_the_span_begins_when_the_request_arrived(
     app: Any, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("otel_genai.call.inbound.time_ns", lambda: 1_000)
@@ -175,13 +177,15 @@ async def test_it_begins_when_the_request_arrived(
     assert recorded.span().start_time == 1_000
 
 
-async def test_a_request_without_a_trace_begins_one(app: Any, recorded: Recorded) -> None:
+async def test_a_request_without_trace_context_begins_a_trace(app: Any, recorded: Recorded) -> None:
     await get(app, "/chat", traceparent=None)
     span = recorded.span()
     assert (span.kind, span.parent) == (SpanKind.SERVER, None)
 
 
-async def test_a_trace_that_the_whole_process_was_started_within_is_no_requests(app: Any, recorded: Recorded) -> None:
+async def test_the_trace_in_which_the_process_was_started_is_not_the_parent_of_a_request(
+    app: Any, recorded: Recorded
+) -> None:
     ambient = trace.SpanContext(1, 2, is_remote=True, trace_flags=trace.TraceFlags(1))
     with trace.use_span(trace.NonRecordingSpan(ambient)):
         await get(app, "/chat", traceparent=None)
@@ -189,14 +193,14 @@ async def test_a_trace_that_the_whole_process_was_started_within_is_no_requests(
     assert [span.parent and span.parent.trace_id for span in recorded.spans(2)] == [None, TRACE_ID]
 
 
-async def test_the_span_that_a_web_framework_has_opened_is_the_parent(app: Any, recorded: Recorded) -> None:
+async def test_the_span_of_a_web_framework_is_the_parent(app: Any, recorded: Recorded) -> None:
     with trace.use_span(recorded.tracer_provider.get_tracer("web").start_span("GET /chat"), end_on_exit=True):
         await get(app, "/chat")
     inference, web = recorded.spans(2)
     assert (inference.kind, inference.parent) == (SpanKind.SERVER, web.context)
 
 
-async def test_spans_within_the_work_for_a_request_began_later_and_are_no_parents(
+async def test_a_span_that_the_application_opens_later_is_not_the_parent(
     app: Any, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step = recorded.tracer_provider.get_tracer("web").start_as_current_span
@@ -207,7 +211,7 @@ async def test_spans_within_the_work_for_a_request_began_later_and_are_no_parent
     assert inference.parent.span_id == CALLER_ID
 
 
-async def test_a_second_inference_for_the_same_request_is_another(app: Any, recorded: Recorded) -> None:
+async def test_a_second_inference_for_a_request_is_a_second_span(app: Any, recorded: Recorded) -> None:
     await get(app, "/chat", query="times=2")
     first, second = recorded.spans(2)
     assert (first.kind, second.kind) == (SpanKind.SERVER, SpanKind.SERVER)
@@ -217,15 +221,13 @@ async def test_a_second_inference_for_the_same_request_is_another(app: Any, reco
     assert second.parent.trace_id == TRACE_ID
 
 
-async def test_what_comes_to_other_places_is_no_request_for_the_model(app: Any, recorded: Recorded) -> None:
+async def test_a_request_to_another_path_is_not_a_request_to_the_model(app: Any, recorded: Recorded) -> None:
     assert await get(app, "/other") == 200
     span = recorded.span()
     assert (span.kind, span.parent) == (SpanKind.INTERNAL, None)
 
 
-async def test_a_request_that_is_refused_before_any_inference_is_a_span_all_the_same(
-    app: Any, recorded: Recorded
-) -> None:
+async def test_a_request_that_is_refused_before_any_inference_is_a_span(app: Any, recorded: Recorded) -> None:
     assert await get(app, "/chat", query="refused=400") == 400
     span = recorded.span()
     assert (span.name, span.kind) == ("chat", SpanKind.SERVER)
@@ -240,42 +242,40 @@ async def test_a_request_that_is_refused_before_any_inference_is_a_span_all_the_
     assert set(recorded.metrics()) == {"gen_ai.server.request.duration"}
 
 
-async def test_an_application_that_breaks_before_any_inference_is_an_error_of_the_request(
-    app: Any, recorded: Recorded
-) -> None:
+async def test_an_exception_before_any_inference_is_the_error_of_the_request(app: Any, recorded: Recorded) -> None:
     with pytest.raises(ZeroDivisionError):
         await get(app, "/chat", query="broken")
     span = recorded.span()
     assert (span.kind, attribute(span, "error.type")) == (SpanKind.SERVER, "ZeroDivisionError")
 
 
-async def test_a_client_that_has_gone_before_any_inference_is_not_reported(app: Any, recorded: Recorded) -> None:
+async def test_a_client_that_disconnects_before_any_inference_is_not_reported(app: Any, recorded: Recorded) -> None:
     with pytest.raises(asyncio.CancelledError):
         await get(app, "/chat", query="cancelled")
     recorded.spans(0)
 
 
-async def test_what_is_refused_after_an_inference_is_that_ones_story(app: Any, recorded: Recorded) -> None:
+async def test_an_error_status_after_an_inference_adds_no_span(app: Any, recorded: Recorded) -> None:
     assert await get(app, "/chat", query="status=500") == 500
     assert recorded.span().status.is_unset
 
 
-async def test_a_refusal_at_other_places_is_no_request_for_the_model(app: Any, recorded: Recorded) -> None:
+async def test_a_refused_request_to_another_path_is_not_reported(app: Any, recorded: Recorded) -> None:
     assert await get(app, "/other", query="refused=400") == 400
     recorded.spans(0)
 
 
-async def test_an_answer_without_an_inference_that_is_no_refusal_is_not_reported(app: Any, recorded: Recorded) -> None:
+async def test_a_successful_answer_without_an_inference_is_not_reported(app: Any, recorded: Recorded) -> None:
     assert await get(app, "/chat", query="times=0") == 200
     recorded.spans(0)
 
 
-async def test_nothing_of_a_request_is_current_after_it(app: Any, recorded: Recorded) -> None:
+async def test_no_span_is_current_after_a_request(app: Any, recorded: Recorded) -> None:
     await get(app, "/chat")
     assert not trace.get_current_span().get_span_context().is_valid
 
 
-def test_a_function_that_is_handed_over_runs_in_the_context_of_whoever_did(app: Any, recorded: Recorded) -> None:
+def test_a_submitted_function_runs_in_the_context_of_its_submitter(app: Any, recorded: Recorded) -> None:
     seen: list[Any] = []
     worker = sys.modules["toy_library"].Worker()
     with trace.use_span(recorded.tracer_provider.get_tracer("app").start_span("app"), end_on_exit=True) as span:

@@ -1,4 +1,4 @@
-"""A cold start: one span from the start of the process to the first request served, and all that is loaded beneath it."""
+"""A cold start: one span from the start of the process to its first served request; its children are the loading of models."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ COLD_START = Request(otel_genai.COLD_START, TOY.default.provider, side=Side.INTE
 
 
 class Engine:
-    """What the library is for."""
+    """An engine that answers requests."""
 
     def __init__(self, work: Callable[[], Any] | None = None) -> None:
         if work:
@@ -85,7 +85,7 @@ def serving_library() -> types.ModuleType:
 
 @pytest.fixture
 def library(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A process that is some seconds old, and has made no engine."""
+    """A library in a process that is `AGE_S` old and has created no engine."""
     monkeypatch.setattr(cold_start, "_begun_in", None)
     monkeypatch.setattr(process_start, "seconds_until", lambda _: AGE_S)
     module = serving_library()
@@ -93,7 +93,7 @@ def library(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any
     telemetry = Telemetry("toy", "1", Config(), **recorded.providers)
     patches = Patches(
         (
-            StartupRow(module="toy_library", target="Engine.__init__", of=COLD_START),
+            StartupRow(module="toy_library", target="Engine.__init__", request=COLD_START),
             CallRow(module="toy_library", target="Engine.generate", endpoint=INFERENCE),
             CallRow(module="toy_library", target="load", endpoint=endpoint(otel_genai.LOAD_MODEL)),
             CallRow(module="toy_library", target="evaluate", endpoint=endpoint(otel_genai.PIPELINE)),
@@ -120,12 +120,12 @@ def phases(span: ReadableSpan) -> dict[str, float]:
 
 
 def named(recorded: Recorded, name: str, count: int) -> ReadableSpan:
-    """The one span of that name among so many."""
+    """The only span of this name among `count` spans."""
     (span,) = (span for span in recorded.spans(count) if span.name == name)
     return span
 
 
-def test_it_lasts_from_the_start_of_the_process_to_the_end_of_the_first_request(
+def test_a_cold_start_lasts_from_the_start_of_the_process_to_the_end_of_the_first_request(
     library: Any, recorded: Recorded
 ) -> None:
     engine = library.Engine()
@@ -134,7 +134,7 @@ def test_it_lasts_from_the_start_of_the_process_to_the_end_of_the_first_request(
     engine.generate()
     first, start, *_ = (span for span in recorded.spans(7) if span.name in {"cold_start", "chat toy-1"})
     assert (start.name, start.kind, start.parent) == ("cold_start", SpanKind.INTERNAL, None)
-    # The wall's clock and that of all times are read one after the other.
+    # The wall clock and the monotonic clock are read one after the other.
     assert (start.end_time or 0) / 1e9 == pytest.approx((first.end_time or 1) / 1e9, abs=1e-3)
     assert ((first.start_time or 0) - (start.start_time or 0)) / 1e9 == pytest.approx(AGE_S, abs=5)
     assert dict(start.attributes or {}).keys() == {
@@ -144,7 +144,7 @@ def test_it_lasts_from_the_start_of_the_process_to_the_end_of_the_first_request(
         *(f"otel_genai.phase.{phase}" for phase in ("import", "start_engine", "await_request", "first_request")),
     }
     assert phases(start)["import"] == pytest.approx(AGE_S, abs=1)
-    # Not what it takes to report the request.
+    # The phases leave out the time in which the request is reported.
     assert sum(phases(start).values()) == pytest.approx(
         ((start.end_time or 0) - (start.start_time or 0)) / 1e9, abs=2e-5
     )
@@ -152,7 +152,7 @@ def test_it_lasts_from_the_start_of_the_process_to_the_end_of_the_first_request(
     assert first.parent is None
 
 
-def test_its_phases_are_spans(library: Any, recorded: Recorded) -> None:
+def test_the_phases_of_a_cold_start_are_spans(library: Any, recorded: Recorded) -> None:
     library.Engine().generate()
     spans = recorded.spans(6)
     start = named(recorded, "cold_start", 6)
@@ -164,7 +164,7 @@ def test_its_phases_are_spans(library: Any, recorded: Recorded) -> None:
     ]
 
 
-def test_what_is_loaded_meanwhile_is_beneath_it(library: Any, recorded: Recorded) -> None:
+def test_a_model_that_is_loaded_meanwhile_is_a_child_of_the_cold_start(library: Any, recorded: Recorded) -> None:
     library.load()
     library.Engine(library.load).generate()
     library.load()
@@ -172,7 +172,7 @@ def test_what_is_loaded_meanwhile_is_beneath_it(library: Any, recorded: Recorded
     assert (before.parent, during.parent, after.parent) == (None, named(recorded, "cold_start", 9).context, None)
 
 
-def test_what_the_application_has_a_span_for_is_beneath_that(library: Any, recorded: Recorded) -> None:
+def test_a_span_of_the_application_stays_the_parent_of_a_loaded_model(library: Any, recorded: Recorded) -> None:
     with recorded.tracer_provider.get_tracer("app").start_as_current_span("app") as app:
         library.Engine(library.load).generate()
         assert trace.get_current_span() is app
@@ -180,7 +180,7 @@ def test_what_the_application_has_a_span_for_is_beneath_that(library: Any, recor
     assert named(recorded, "cold_start", 8).parent is None
 
 
-def test_the_spans_of_the_library_itself_are_beneath_it(library: Any, recorded: Recorded) -> None:
+def test_the_librarys_own_spans_are_children_of_the_cold_start(library: Any, recorded: Recorded) -> None:
     assert library.parent() == "what the library finds"
     engine = library.Engine()
     within = library.parent()
@@ -192,20 +192,20 @@ def test_the_spans_of_the_library_itself_are_beneath_it(library: Any, recorded: 
     assert library.parent() == "what the library finds"
 
 
-def test_what_a_parent_process_says_is_nearer_than_the_trace_of_the_run(library: Any) -> None:
+def test_a_parent_that_the_library_received_wins_over_the_trace_in_which_the_process_was_started(library: Any) -> None:
     def within(span_id: int) -> Any:
         return trace.set_span_in_context(trace.NonRecordingSpan(trace.SpanContext(1, span_id, is_remote=True)))
 
     of_the_run, told = within(2), within(3)
     with call_context.current(of_the_run):
-        # It looks around before it reads what it was told.
+        # The library looks for a current span before it reads the headers.
         library.found = lambda: None if trace.get_current_span().get_span_context().is_valid else told
         assert library.parent() is told
         library.found = Context
         assert library.parent() is of_the_run
 
 
-def test_a_request_that_fails_is_not_yet_the_first(library: Any, recorded: Recorded) -> None:
+def test_a_failed_request_does_not_end_the_cold_start(library: Any, recorded: Recorded) -> None:
     def fail() -> None:
         raise MemoryError
 
@@ -217,7 +217,9 @@ def test_a_request_that_fails_is_not_yet_the_first(library: Any, recorded: Recor
     assert named(recorded, "cold_start", 7).status.status_code is StatusCode.UNSET
 
 
-def test_neither_loading_nor_somebody_elses_request_is_the_first(library: Any, recorded: Recorded) -> None:
+def test_neither_loading_nor_a_request_to_another_provider_ends_the_cold_start(
+    library: Any, recorded: Recorded
+) -> None:
     engine = library.Engine()
     library.load()
     library.ask_elsewhere()
@@ -227,20 +229,20 @@ def test_neither_loading_nor_somebody_elses_request_is_the_first(library: Any, r
     assert named(recorded, "cold_start", 8).status.status_code is StatusCode.UNSET
 
 
-def test_what_an_application_does_is_not_beneath_it(library: Any, recorded: Recorded) -> None:
+def test_a_call_of_the_application_is_not_a_child_of_the_cold_start(library: Any, recorded: Recorded) -> None:
     library.Engine()
     library.evaluate()
     assert recorded.span().parent is None
 
 
-def test_a_process_that_ends_first_tells_of_it_all_the_same(library: Any, recorded: Recorded) -> None:
+def test_a_process_that_ends_before_its_first_request_reports_its_cold_start(library: Any, recorded: Recorded) -> None:
     library.Engine()
     finish_open_calls()
     start = named(recorded, "cold_start", 4)
     assert list(phases(start)) == ["import", "start_engine", "await_request"]
 
 
-def test_an_engine_that_cannot_be_made_is_its_failure(library: Any, recorded: Recorded) -> None:
+def test_an_engine_that_cannot_be_created_is_the_failure_of_the_cold_start(library: Any, recorded: Recorded) -> None:
     def refuse() -> None:
         raise MemoryError("secret")
 
@@ -252,7 +254,7 @@ def test_an_engine_that_cannot_be_made_is_its_failure(library: Any, recorded: Re
     assert attribute(start, "error.type") == "MemoryError"
 
 
-def test_an_engine_that_is_made_after_all_is_none(library: Any, recorded: Recorded) -> None:
+def test_an_engine_that_is_created_at_the_second_attempt_is_not_a_failure(library: Any, recorded: Recorded) -> None:
     def refuse() -> None:
         raise MemoryError
 
@@ -262,25 +264,25 @@ def test_an_engine_that_is_made_after_all_is_none(library: Any, recorded: Record
     assert named(recorded, "cold_start", 6).status.status_code is StatusCode.UNSET
 
 
-def test_a_process_has_one(library: Any, recorded: Recorded) -> None:
+def test_a_process_has_one_cold_start(library: Any, recorded: Recorded) -> None:
     library.Engine().generate()
     library.Engine().generate()
     assert [span.name for span in recorded.spans(7)].count("cold_start") == 1
 
 
-def test_what_was_to_be_done_beforehand_is_done_before_the_span_begins_and_once(library: Any) -> None:
+def test_preparations_run_once_before_the_span_begins(library: Any) -> None:
     seen: list[Any] = []
-    cold_start.beforehand(lambda: seen.append(call_context.cold_start()))
+    cold_start.before_first_engine(lambda: seen.append(call_context.cold_start()))
     library.Engine()
     library.Engine()
     assert seen == [None]
 
 
-def test_a_span_that_we_make_is_not_made_by_the_library(library: Any) -> None:
+def test_the_library_does_not_repeat_a_span_of_ours(library: Any) -> None:
     assert library.report() is None
 
 
-def test_a_library_sets_no_provider_where_one_is_in_charge(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_does_not_replace_the_tracer_provider(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     in_charge: Any = trace.ProxyTracerProvider()
     monkeypatch.setattr(trace, "get_tracer_provider", lambda: in_charge)
     assert library.set_provider() == "set"
@@ -303,7 +305,7 @@ written = lambda span: f"{{span.name}} "
 provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(formatter=written)))
 telemetry = toys.Telemetry("toy", "1", toys.Config(), tracer_provider=provider)
 toys.Patches((
-    toys.StartupRow(module="toy_library", target="Engine.__init__", of=toys.COLD_START),
+    toys.StartupRow(module="toy_library", target="Engine.__init__", request=toys.COLD_START),
     toys.CallRow(module="toy_library", target="Engine.generate", endpoint=toys.INFERENCE),
 ), lambda: telemetry).apply()
 engine = library.Engine()
@@ -317,7 +319,7 @@ engine.generate()
 """
 
 
-def test_a_fork_tells_nothing_of_its_parents(tmp_path: Path) -> None:
+def test_a_forked_process_does_not_report_the_cold_start_of_its_parent(tmp_path: Path) -> None:
     script = FORKING.format(tests=str(Path(__file__).parents[2]))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.stdout == "chat toy-1 | chat toy-1 import start_engine await_request first_request cold_start ", done

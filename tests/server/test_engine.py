@@ -1,4 +1,4 @@
-"""Requests of an engine: they enter through a gate, and what becomes of them is told elsewhere, of many at once."""
+"""Requests of an engine: it accepts them one by one, and reports on many of them in one step."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from opentelemetry import trace
 
 from otel_genai.call.call import finish_open_calls
 from otel_genai.config import Config
-from otel_genai.endpoint.endpoint import Arguments, RequestState
-from otel_genai.endpoint.rows import Background, Beat, Binding, Collapse, Ending, Gate
+from otel_genai.endpoint.endpoint import RequestState
+from otel_genai.endpoint.rows import ContextRow, EngineRow
 from otel_genai.operation import Failure, Operation, Response, Side, Timing, Usage
 from otel_genai.patching.patches import Patches
 from otel_genai.telemetry.telemetry import Telemetry
@@ -25,11 +25,13 @@ from tests.support.toy_library import TOY, ToyError
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Mapping
 
+    from otel_genai.endpoint.arguments import Arguments
+
 BEGUN, ENDED = "begun", "ended"
 
 
 class Told(RequestState):
-    """The names of a request's sequences, and when something came for them."""
+    """The number of sequences of a request that ended, and the times of its output."""
 
     def __init__(self, arguments: Arguments, content: bool) -> None:
         self._due = len(arguments.kwargs["names"])
@@ -121,24 +123,29 @@ ENTER = replace(
     state=Told,
 )
 ROWS = (
-    Gate(module="toy_library", target="Engine.enter", endpoint=ENTER),
-    Binding(module="toy_library", target="Processor.add", bound=bound),
-    Beat(module="toy_library", target="Processor.step", told=stepped),
-    Ending(module="toy_library", target="Processor.end", told=ended),
-    Collapse(
+    EngineRow(module="toy_library", target="Engine.enter", place="submit", endpoint=ENTER),
+    EngineRow(module="toy_library", target="Processor.add", place="started", read=bound),
+    EngineRow(module="toy_library", target="Processor.step", place="step", read=stepped),
+    EngineRow(module="toy_library", target="Processor.end", place="finished", read=ended),
+    EngineRow(
         module="toy_library",
         target="Processor.collapse",
-        teller=lambda arguments: arguments.instance,
-        error=lambda arguments: arguments.args[0],
+        place="failed",
+        read=lambda arguments: arguments.args[0],
     ),
-    Background(module="toy_library", target="Engine.start"),
-    Collapse(module="toy_library", target="Engine.work", teller=lambda arguments: arguments.instance.processor),
+    ContextRow(module="toy_library", target="Engine.start", policy="detach"),
+    EngineRow(
+        module="toy_library",
+        target="Engine.work",
+        place="failed",
+        engine=lambda arguments: arguments.instance.processor,
+    ),
 )
 
 
 @pytest.fixture
 def engine(recorded: Recorded) -> Iterator[Any]:
-    """An engine that tells of its requests by name."""
+    """An engine that names the sequences of its requests."""
     module = engine_library()
     sys.modules["toy_library"] = module
     telemetry = Telemetry("toy", "1", Config(), **recorded.providers)
@@ -157,7 +164,7 @@ def test_a_request_ends_with_the_last_of_its_sequences(engine: Any, recorded: Re
     assert attribute(recorded.span(), "gen_ai.usage.output_tokens") == 3
 
 
-def test_what_a_step_brought_counts_also_for_what_it_ended(
+def test_the_output_of_a_step_counts_for_a_request_that_ends_in_it(
     engine: Any, recorded: Recorded, operations: list[Operation]
 ) -> None:
     engine.enter(names=("a",))
@@ -167,13 +174,13 @@ def test_what_a_step_brought_counts_also_for_what_it_ended(
     assert operation.timing.started < operation.timing.chunks[0] <= operation.timing.ended
 
 
-def test_an_end_outside_of_a_step_is_one_at_once(engine: Any, recorded: Recorded) -> None:
+def test_an_end_outside_of_a_step_ends_the_request_at_once(engine: Any, recorded: Recorded) -> None:
     engine.enter(names=("a",))
     assert engine.processor.end("a") == ["a"]
     recorded.span()
 
 
-def test_the_names_of_one_engine_are_not_anothers(engine: Any, recorded: Recorded) -> None:
+def test_two_engines_may_use_the_same_names(engine: Any, recorded: Recorded) -> None:
     other = type(engine)()
     engine.enter(names=("a",))
     other.enter(names=("a",))
@@ -183,14 +190,14 @@ def test_the_names_of_one_engine_are_not_anothers(engine: Any, recorded: Recorde
     assert [attribute(span, "gen_ai.usage.output_tokens") for span in recorded.spans(2)] == [2, 1]
 
 
-def test_a_name_can_be_used_again(engine: Any, recorded: Recorded) -> None:
+def test_a_name_can_be_used_again_after_its_request_ended(engine: Any, recorded: Recorded) -> None:
     for _ in range(2):
         engine.enter(names=("a",))
         engine.processor.step("a", ends=["a"])
     recorded.spans(2)
 
 
-def test_what_ends_in_the_gate_ends_when_the_gate_is_passed(engine: Any, recorded: Recorded) -> None:
+def test_a_request_that_ends_inside_submit_is_reported_when_submit_returns(engine: Any, recorded: Recorded) -> None:
     def end() -> None:
         engine.processor.step("a", ends=["a"])
         recorded.spans(0)
@@ -199,7 +206,7 @@ def test_what_ends_in_the_gate_ends_when_the_gate_is_passed(engine: Any, recorde
     assert attribute(recorded.span(), "gen_ai.usage.output_tokens") == 1
 
 
-def test_what_comes_out_of_the_gate_is_the_requests_error(engine: Any, recorded: Recorded) -> None:
+def test_an_exception_of_submit_is_the_error_of_the_request(engine: Any, recorded: Recorded) -> None:
     def refuse() -> None:
         engine.processor.step("a", ends=["a"])
         raise ToyError
@@ -211,7 +218,7 @@ def test_what_comes_out_of_the_gate_is_the_requests_error(engine: Any, recorded:
     recorded.spans(1)
 
 
-def test_a_name_that_did_not_pass_the_gate_can_be_used_again(engine: Any, recorded: Recorded) -> None:
+def test_a_name_can_be_used_again_after_submit_raised(engine: Any, recorded: Recorded) -> None:
     def refuse() -> None:
         raise ToyError
 
@@ -222,7 +229,7 @@ def test_a_name_that_did_not_pass_the_gate_can_be_used_again(engine: Any, record
     assert [span.status.is_unset for span in recorded.spans(2)] == [False, True]
 
 
-def test_a_request_that_enters_once_more_is_the_same(engine: Any, recorded: Recorded) -> None:
+def test_a_request_that_is_submitted_twice_is_reported_once(engine: Any, recorded: Recorded) -> None:
     engine.enter(names=("a",))
     engine.enter(names=("a",))
     engine.processor.step("a", ends=["a"])
@@ -230,7 +237,7 @@ def test_a_request_that_enters_once_more_is_the_same(engine: Any, recorded: Reco
     recorded.span()
 
 
-def test_what_is_added_after_the_gate_is_not_the_requests(engine: Any, recorded: Recorded) -> None:
+def test_a_sequence_that_is_added_after_submit_does_not_belong_to_the_request(engine: Any, recorded: Recorded) -> None:
     engine.enter(names=("a",))
     engine.processor.add("b")
     engine.processor.end("b")
@@ -239,14 +246,14 @@ def test_what_is_added_after_the_gate_is_not_the_requests(engine: Any, recorded:
     recorded.span()
 
 
-def test_what_is_added_outside_of_a_gate_is_nobodys(engine: Any, recorded: Recorded) -> None:
+def test_a_sequence_that_is_added_without_submit_is_not_reported(engine: Any, recorded: Recorded) -> None:
     engine.processor.add("a")
     engine.processor.step("a", ends=["a"])
     finish_open_calls()
     recorded.spans(0)
 
 
-def test_what_an_engine_dies_of_is_the_error_of_all_its_requests(engine: Any, recorded: Recorded) -> None:
+def test_the_failure_of_an_engine_is_the_error_of_all_its_requests(engine: Any, recorded: Recorded) -> None:
     other = type(engine)()
     engine.enter(names=("a", "b"))
     engine.enter(names=("c",))
@@ -258,7 +265,7 @@ def test_what_an_engine_dies_of_is_the_error_of_all_its_requests(engine: Any, re
 
 
 @pytest.mark.parametrize("error", [ToyError(), KeyboardInterrupt()])
-def test_what_comes_out_of_the_engines_work_is_the_error_of_all_its_requests(
+def test_an_exception_of_the_engines_loop_is_the_error_of_all_its_requests(
     error: BaseException, engine: Any, recorded: Recorded
 ) -> None:
     assert engine.work() == "worked"
@@ -268,14 +275,14 @@ def test_what_comes_out_of_the_engines_work_is_the_error_of_all_its_requests(
     assert not recorded.span().status.is_unset
 
 
-def test_a_step_that_breaks_still_ends_what_it_had_ended(engine: Any, recorded: Recorded) -> None:
+def test_a_step_that_raises_still_ends_the_requests_that_it_finished(engine: Any, recorded: Recorded) -> None:
     engine.enter(names=("a",))
     with pytest.raises(ToyError):
         engine.processor.step("a", ends=["a"], error=ToyError())
     assert recorded.span().status.is_unset
 
 
-def test_a_request_that_the_process_does_not_live_to_see_answered_is_reported(
+def test_an_open_request_is_reported_as_unfinished_when_the_process_ends(
     engine: Any, recorded: Recorded, operations: list[Operation]
 ) -> None:
     engine.enter(names=("a",))
@@ -286,7 +293,7 @@ def test_a_request_that_the_process_does_not_live_to_see_answered_is_reported(
     assert [(operation.unfinished, operation.response.usage) for operation in operations] == [(True, Usage(output=1))]
 
 
-def test_an_engine_is_not_kept(engine: Any, recorded: Recorded) -> None:
+def test_an_engine_is_not_kept_alive(engine: Any, recorded: Recorded) -> None:
     other = type(engine)()
     other.enter(names=("a",))
     other.processor.end("a")
@@ -296,7 +303,7 @@ def test_an_engine_is_not_kept(engine: Any, recorded: Recorded) -> None:
     assert kept() is None
 
 
-def test_what_was_told_of_a_request_is_not_kept(
+def test_the_state_of_a_finished_request_is_not_kept_alive(
     engine: Any, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[weakref.ref[Told]] = []
@@ -313,17 +320,17 @@ def test_what_was_told_of_a_request_is_not_kept(
     assert made[0]() is None
 
 
-def test_what_is_started_for_all_is_within_nobodys_span(engine: Any, recorded: Recorded) -> None:
+def test_a_task_that_is_started_for_all_requests_has_no_current_span(engine: Any, recorded: Recorded) -> None:
     with recorded.tracer_provider.get_tracer("app").start_as_current_span("app") as app:
         assert engine.start(trace.get_current_span) is trace.INVALID_SPAN
         assert trace.get_current_span() is app
 
 
-async def test_an_awaited_gate_is_passed_when_it_is_awaited(recorded: Recorded) -> None:
+async def test_an_asynchronous_submit_begins_the_request_when_it_is_awaited(recorded: Recorded) -> None:
     module = engine_library()
     sys.modules["toy_library"] = module
     telemetry = Telemetry("toy", "1", Config(), **recorded.providers)
-    awaited = Gate(module="toy_library", target="Engine.enter_soon", endpoint=ENTER, awaits=True)
+    awaited = EngineRow(module="toy_library", target="Engine.enter_soon", place="submit", endpoint=ENTER, awaits=True)
     patches = Patches((awaited, *ROWS[1:]), lambda: telemetry)
     patches.apply()
     engine = module.Engine()

@@ -1,4 +1,4 @@
-"""Requests that a library takes in one call and answers in its own time, told of in other threads."""
+"""Requests that a library accepts in one call and answers in its own time, in other threads."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from opentelemetry import trace
 
 from otel_genai.call.call import finish_open_calls
 from otel_genai.config import Config
-from otel_genai.endpoint.endpoint import Arguments, RequestState
-from otel_genai.endpoint.rows import CallRow, News
+from otel_genai.endpoint.endpoint import RequestState
+from otel_genai.endpoint.rows import EngineRow
 from otel_genai.operation import Failure, Operation, Phase, Response, Side, Timing, Usage
 from otel_genai.patching.patches import Patches
 from otel_genai.telemetry.observers import observe
@@ -25,12 +25,14 @@ from tests.support.toy_library import TOY, ToyError
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
+    from otel_genai.endpoint.arguments import Arguments
+
 END = "end"
 BROKEN = "broken"
 
 
 class Told(RequestState):
-    """The words that were told of a request."""
+    """The events of a request."""
 
     def __init__(self, arguments: Arguments, content: bool) -> None:
         self._words: list[str] = []
@@ -73,7 +75,7 @@ def engine_library() -> types.ModuleType:
     return module
 
 
-def told(arguments: Arguments) -> list[tuple[Hashable, Any]]:
+def told(arguments: Arguments, result: Any) -> list[tuple[Hashable, Any]]:
     name, *words = arguments.args
     return [(name, word) for word in words]
 
@@ -89,14 +91,14 @@ ADD = replace(
 
 @pytest.fixture
 def engine(recorded: Recorded) -> Iterator[Any]:
-    """A library that answers in its own time."""
+    """A library that answers requests in its own time."""
     module = engine_library()
     sys.modules["toy_library"] = module
     telemetry = Telemetry("toy", "1", Config(), **recorded.providers)
     patches = Patches(
         [
-            CallRow(module="toy_library", target="Engine.add", endpoint=ADD),
-            News(module="toy_library", target="Engine.tell", told=told),
+            EngineRow(module="toy_library", target="Engine.add", place="submit", endpoint=ADD),
+            EngineRow(module="toy_library", target="Engine.tell", place="finished", read=told),
         ],
         lambda: telemetry,
     )
@@ -112,7 +114,7 @@ def in_another_thread(call: Any, *arguments: Any) -> None:
     thread.join()
 
 
-def test_a_request_is_a_span_of_whoever_added_it_however_it_is_answered(engine: Any, recorded: Recorded) -> None:
+def test_the_parent_of_a_request_is_the_span_in_which_it_was_added(engine: Any, recorded: Recorded) -> None:
     with trace.use_span(recorded.tracer_provider.get_tracer("app").start_span("app"), end_on_exit=True):
         assert engine.add("a") == "a"
     recorded.spans(1)
@@ -125,7 +127,7 @@ def test_a_request_is_a_span_of_whoever_added_it_however_it_is_answered(engine: 
     assert request.status.is_unset
 
 
-def test_requests_are_told_apart(engine: Any, recorded: Recorded) -> None:
+def test_each_request_gets_its_own_events(engine: Any, recorded: Recorded) -> None:
     engine.add("a")
     engine.add("b")
     engine.tell("a", "one")
@@ -134,7 +136,7 @@ def test_requests_are_told_apart(engine: Any, recorded: Recorded) -> None:
     assert [attribute(span, "gen_ai.usage.output_tokens") for span in recorded.spans(2)] == [2, 1]
 
 
-def test_each_piece_of_news_has_its_time(engine: Any, recorded: Recorded) -> None:
+def test_each_event_has_its_time(engine: Any, recorded: Recorded) -> None:
     operations: list[Operation] = []
     stop = observe(lambda operation, _: operations.append(operation))
     engine.add("a")
@@ -148,7 +150,7 @@ def test_each_piece_of_news_has_its_time(engine: Any, recorded: Recorded) -> Non
     assert timing.first_token == timing.chunks[0]
 
 
-def test_what_the_library_says_went_wrong_is_the_spans_error(engine: Any, recorded: Recorded) -> None:
+def test_a_failure_that_the_library_reports_is_the_error_of_the_span(engine: Any, recorded: Recorded) -> None:
     engine.add("a")
     engine.tell("a", "one", BROKEN)
     span = recorded.span()
@@ -156,43 +158,39 @@ def test_what_the_library_says_went_wrong_is_the_spans_error(engine: Any, record
     assert span.status.description == "it broke"
 
 
-def test_an_engine_that_is_quicker_than_the_call_that_gave_it_the_request_loses_nothing(
-    engine: Any, recorded: Recorded
-) -> None:
+def test_events_that_come_before_the_request_is_known_are_not_lost(engine: Any, recorded: Recorded) -> None:
     engine.add("a", before=lambda: in_another_thread(engine.tell, "a", "one", "two", END))
     assert attribute(recorded.span(), "gen_ai.usage.output_tokens") == 2
 
 
-def test_a_request_that_the_library_does_not_take_is_not_reported(engine: Any, recorded: Recorded) -> None:
+def test_a_request_that_the_library_ignores_is_not_reported(engine: Any, recorded: Recorded) -> None:
     assert engine.add(None) is None
     finish_open_calls()
     recorded.spans(0)
     assert recorded.metrics() == {}
 
 
-def test_a_request_that_is_refused_with_an_error_is_reported_with_it(engine: Any, recorded: Recorded) -> None:
+def test_a_request_that_is_refused_with_an_exception_is_reported_with_it(engine: Any, recorded: Recorded) -> None:
     with pytest.raises(ToyError):
         engine.add("refused")
     assert attribute(recorded.span(), "error.type") == "tests.support.toy_library.ToyError"
 
 
-def test_a_request_that_is_added_once_more_is_the_same(engine: Any, recorded: Recorded) -> None:
+def test_a_request_that_is_added_twice_is_reported_once(engine: Any, recorded: Recorded) -> None:
     engine.add("a")
     engine.add("a")
     engine.tell("a", "one", END)
     recorded.span()
 
 
-def test_news_of_requests_that_nobody_knows_is_nothing(engine: Any, recorded: Recorded) -> None:
+def test_events_of_unknown_requests_are_ignored(engine: Any, recorded: Recorded) -> None:
     engine.tell("unknown", "one", END)
     engine.add("unknown")
     engine.tell("unknown", "one", "two", END)
     assert attribute(recorded.span(), "gen_ai.usage.output_tokens") == 2
 
 
-def test_news_that_came_early_for_a_request_that_was_not_added_is_no_later_ones(
-    engine: Any, recorded: Recorded
-) -> None:
+def test_early_events_of_a_request_that_was_not_added_do_not_go_to_a_later_one(engine: Any, recorded: Recorded) -> None:
     engine.add("a", before=lambda: engine.tell("b", "one", END))
     engine.add("b")
     engine.tell("b", "one", "two", END)
@@ -200,7 +198,7 @@ def test_news_that_came_early_for_a_request_that_was_not_added_is_no_later_ones(
     engine.tell("a", END)
 
 
-def test_a_request_that_the_process_does_not_live_to_see_answered_is_reported(engine: Any, recorded: Recorded) -> None:
+def test_an_open_request_is_reported_as_unfinished_when_the_process_ends(engine: Any, recorded: Recorded) -> None:
     operations: list[Operation] = []
     stop = observe(lambda operation, _: operations.append(operation))
     engine.add("a")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from otel_genai.content import Message, Prompt, Text
-from otel_genai.endpoint.endpoint import Arguments, Endpoint
+from otel_genai.endpoint.endpoint import Endpoint
 from otel_genai.operation import Failure, Request, Response, Usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from otel_genai.endpoint.arguments import Arguments
 
 
 class ToyError(Exception):

@@ -1,4 +1,4 @@
-"""Models of transformers, made on the spot: real architectures, random weights, too small to be of any use. Nothing is downloaded."""
+"""Tiny models of transformers: real architectures, random weights, made without downloads."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from tests.engines.tiny_model import tiny_tokenizer
+from tests.support.tiny_model import tiny_tokenizer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when transformers is imported
@@ -53,17 +54,17 @@ LIMITED = BASIC | {
     "gen_ai.usage.input_tokens": HELLO_TOKENS,
     "gen_ai.usage.output_tokens": 4,
 }
-"""What is reported of a call of the Llama that was given `asked()`."""
+"""The attributes of the Llama's `generate(**inputs())`."""
 
 
 @cache
 def tokenizer() -> Any:
-    """The tokenizer that all of the models share."""
+    """The tokenizer of all models."""
     return tiny_tokenizer()
 
 
 def make(architecture: str) -> Any:
-    """A model of this architecture, `tiny/<architecture>` by name. Its greedy output is always the same, and never ends by itself."""
+    """A new model named `tiny/<architecture>`. Its greedy output is the same in every run and has no end token."""
     config_class, model_class, sizes = _CLASSES[architecture]
     tokens = tokenizer()
     config = getattr(transformers, config_class)(
@@ -86,30 +87,45 @@ def make(architecture: str) -> Any:
 
 @cache
 def model(architecture: str) -> Any:
-    """The same, made once a process: not to be changed."""
+    """The model of this architecture, made once a process. Do not change it."""
     return make(architecture)
 
 
 def save(architecture: str, folder: Path) -> Path:
-    """A folder to load the model and its tokenizer from."""
+    """Save a model and its tokenizer in `folder`."""
     make(architecture).save_pretrained(folder)
     tokenizer().save_pretrained(folder)
     return folder
 
 
 def encoded(*texts: str) -> Any:
-    """Token ids and attention mask; several texts are padded on the left."""
+    """Token ids and attention mask, each `(texts, length)`, padded on the left."""
     return tokenizer()(list(texts), return_tensors="pt", padding=True, padding_side="left")
 
 
-def asked(*texts: str, **settings: Any) -> dict[str, Any]:
-    """Arguments of `generate` for these texts, or for `HELLO`: four tokens."""
+def inputs(*texts: str, **settings: Any) -> dict[str, Any]:
+    """Arguments of `generate` for these texts, or `HELLO`: four new tokens."""
     return {**encoded(*(texts or (HELLO,))), "max_new_tokens": 4, **settings}
 
 
 def output(*texts: str, architecture: str = "llama", **settings: Any) -> list[list[int]]:
-    """What a decoder answers to that, in a call that is not reported."""
-    given = asked(*texts, **settings)
+    """The output ids of a decoder for `inputs(…)`, `(texts, tokens)`; its call is not instrumented."""
+    arguments = inputs(*texts, **settings)
     with suppress_instrumentation():
-        ids: list[list[int]] = model(architecture).generate(**given)[:, given["input_ids"].shape[1] :].tolist()
+        ids: list[list[int]] = model(architecture).generate(**arguments)[:, arguments["input_ids"].shape[1] :].tolist()
     return ids
+
+
+def failing(error: BaseException | Callable[[], object], *, after: int = 0) -> Any:
+    """A Llama that raises `error`, or calls it, in the step after `after` tokens."""
+    broken = make("llama")
+    calls = iter(range(after))
+
+    def fail(*_: Any) -> None:
+        if next(calls, None) is None:
+            if isinstance(error, BaseException):
+                raise error
+            error()
+
+    broken.model.register_forward_pre_hook(fail)
+    return broken

@@ -106,7 +106,7 @@ def test_a_hook_without_its_package_is_one_warning(
 ) -> None:
     monkeypatch.setattr("otel_genai.telemetry.completion_hook.supported", lambda: False)
     monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK", "upload")
-    assert InstrumentOptions.of().config.completion_hook is None
+    assert InstrumentOptions.parse().config.completion_hook is None
     (record,) = caplog.records
     assert record.getMessage() == (
         "completion hook 'upload' is not called: it needs opentelemetry-util-genai, which is not installed"

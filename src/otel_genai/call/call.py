@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
     from otel_genai.content import Prompt
-    from otel_genai.endpoint.endpoint import Arguments, Endpoint, Fold
+    from otel_genai.endpoint.arguments import Arguments
+    from otel_genai.endpoint.endpoint import Endpoint, Fold
     from otel_genai.telemetry.telemetry import Telemetry
 
     Since = tuple[int, float, Context | None]

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
 
     from otel_genai.call.inbound import InboundRequest
-    from otel_genai.endpoint.endpoint import Arguments, Endpoint
+    from otel_genai.endpoint.arguments import Arguments
+    from otel_genai.endpoint.endpoint import Endpoint
     from otel_genai.operation import Request
 
 

@@ -9,7 +9,8 @@ from otel_genai.guard import Guard
 
 if TYPE_CHECKING:
     from otel_genai.call.call import Since
-    from otel_genai.endpoint.endpoint import Arguments, Endpoint, RequestState
+    from otel_genai.endpoint.arguments import Arguments
+    from otel_genai.endpoint.endpoint import Endpoint, RequestState
     from otel_genai.operation import Operation
     from otel_genai.telemetry.telemetry import Telemetry
 

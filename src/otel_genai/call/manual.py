@@ -22,7 +22,8 @@ from otel_genai.call.deferred import DeferredCall
 from otel_genai.call.inbound import inbound_request
 from otel_genai.config import Config
 from otel_genai.content import Prompt
-from otel_genai.endpoint.endpoint import Arguments, Endpoint, RequestState
+from otel_genai.endpoint.arguments import Arguments
+from otel_genai.endpoint.endpoint import Endpoint, RequestState
 from otel_genai.guard import Guard
 from otel_genai.operation import Failure, Phase, Response, Side
 from otel_genai.semconv import gen_ai

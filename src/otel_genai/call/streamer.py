@@ -12,7 +12,8 @@ from otel_genai.guard import Guard
 
 if TYPE_CHECKING:
     from otel_genai.call.call import Entered, Since
-    from otel_genai.endpoint.endpoint import Arguments, Endpoint, StreamerFold, StreamerHook
+    from otel_genai.endpoint.arguments import Arguments
+    from otel_genai.endpoint.endpoint import Endpoint, StreamerFold, StreamerHook
     from otel_genai.telemetry.telemetry import Telemetry
 
 _HOOKING: Final = Guard("a span lacks its output, and the times of its tokens")

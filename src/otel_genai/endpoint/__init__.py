@@ -1,9 +1,9 @@
-"""How a library's calls are read: endpoints, and the rows of a provider's table."""
+"""How a library's calls read: endpoints, their arguments, and the rows of a provider's table."""
 
 from __future__ import annotations
 
+from otel_genai.endpoint.arguments import Arguments
 from otel_genai.endpoint.endpoint import (
-    Arguments,
     Endpoint,
     Fold,
     RequestState,
@@ -14,21 +14,12 @@ from otel_genai.endpoint.endpoint import (
     Unstreamed,
 )
 from otel_genai.endpoint.rows import (
-    Answers,
     ArgumentRow,
     AsgiAppRow,
-    Background,
-    Beat,
-    Binding,
     CallRow,
-    Collapse,
-    Driven,
-    Ending,
-    Gate,
-    Handoff,
+    ContextRow,
+    EngineRow,
     LibrarySpansRow,
-    Maker,
-    News,
     PhaseRow,
     RequestHeadersRow,
     ResponseHeadersRow,
@@ -39,24 +30,15 @@ from otel_genai.endpoint.rows import (
 )
 
 __all__ = [
-    "Answers",
     "ArgumentRow",
     "Arguments",
     "AsgiAppRow",
-    "Background",
-    "Beat",
-    "Binding",
     "CallRow",
-    "Collapse",
-    "Driven",
-    "Ending",
+    "ContextRow",
     "Endpoint",
+    "EngineRow",
     "Fold",
-    "Gate",
-    "Handoff",
     "LibrarySpansRow",
-    "Maker",
-    "News",
     "PhaseRow",
     "RequestHeadersRow",
     "RequestState",

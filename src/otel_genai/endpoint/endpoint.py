@@ -1,7 +1,6 @@
-"""How one library call is read: pure functions from a library's words to ours, with no telemetry in sight.
+"""How one library call reads: pure functions from a library's objects to records, without telemetry.
 
-A provider's room is a table of `rows`. Everything that happens around a call (spans, clocks, errors, streams) lives elsewhere, and is
-the same for all.
+Everything around a call (spans, clocks, errors, streams) is the same for all endpoints and lives elsewhere.
 """
 
 from __future__ import annotations
@@ -9,21 +8,14 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
     from otel_genai.content import Prompt
+    from otel_genai.endpoint.arguments import Arguments
     from otel_genai.operation import Failure, Request, Response, Timing
-
-
-class Arguments(NamedTuple):
-    """A call as the library received it. Adapters read it and leave every object in it as it was: no iterator is consumed."""
-
-    instance: Any
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
 
 
 class Fold(Protocol):
@@ -33,55 +25,55 @@ class Fold(Protocol):
         """Take in one chunk. True once generated output (text, reasoning, a tool call) has begun."""
 
     def response(self) -> Response:
-        """What has been received so far. It may be asked for at any time, and is right for a stream cut anywhere."""
+        """The response so far. It may be asked for at any time, and is right for a stream that is cut anywhere."""
 
     def tokens(self) -> Sequence[int]:
-        """How many output tokens each chunk brought; empty unless the server told it of every one."""
+        """The number of output tokens of each chunk; empty unless the server reported it for every chunk."""
         return ()
 
 
 class StreamerFold(Fold, Protocol):
-    """Gathers what a library hands out while it works (to a streamer that it was given, say), and what it returns in the end."""
+    """Gathers the output that a library pushes while it works, to a streamer for example, and the result at its end."""
 
     def returned(self, result: Any) -> None:
-        """Take in what the call returned."""
+        """Take in the result of the call."""
 
     def counts_steps(self) -> bool:
-        """Whether it wants to hear of steps (see `Step`), because nothing else tells when something was generated."""
+        """Whether it needs steps (see `StepRow`), because the library pushes nothing that shows when output was generated."""
         return False
 
     def stepped(self, instance: Any) -> bool:  # noqa: ARG002
-        """Whether the step that `instance` has done is one of this call's, and has generated something."""
+        """Whether the step of `instance` belongs to this call and has generated output."""
         return False
 
 
 class RequestState(Fold, Protocol):
-    """Gathers what a library tells of a request that it takes in one call and answers in its own time (see `News`)."""
+    """Gathers the events of a request that an engine accepts in one call and answers in its own time (see `EngineRow`)."""
 
     def is_over(self) -> bool:
-        """Whether the last chunk was the end of the request."""
+        """Whether the last event ended the request."""
 
     def failure(self, content: bool) -> Failure | None:
-        """Why the request failed, if the library says that it did."""
+        """The failure that the engine reported, if it did."""
 
-    def timing(self, heard: Timing) -> Timing:
-        """When it happened: the engine's own times, as far as it tells them, in place of those at which we heard of it.
+    def timing(self, observed: Timing) -> Timing:
+        """The engine's own times, as far as it reports them, in place of the times at which events were observed.
 
         `started` and `began_ns` stay.
         """
 
 
 class SteppedRequestState(RequestState):
-    """The state of an engine that works in steps: when they brought tokens. What tells it appends, at every step, and does no more."""
+    """The state of a request of an engine that works in steps. The reader of a step appends to `moments` and `counts`, and nothing else."""
 
     def __init__(self) -> None:
         self.moments = array("d")
-        """When a step brought tokens; one for each sequence that it brought any for."""
+        """Times of the steps that generated tokens, on the clock of `Timing`; one for each sequence that got tokens."""
         self.counts = array("L")
-        """How many; as long as `moments`."""
+        """The number of tokens; as long as `moments`."""
 
-    def stepped(self, heard: Timing, *, to_the_end: bool) -> Timing:
-        """The moments as chunks, those of one step together. An operation that ran to its end ended with the last of them."""
+    def stepped(self, observed: Timing, *, to_the_end: bool) -> Timing:
+        """The steps as chunks. `to_the_end`: the operation ended with its last step, and not when the end was observed."""
         chunks, tokens = array("d"), array("L")
         for moment, count in zip(self.moments, self.counts, strict=True):
             if chunks and chunks[-1] == moment:
@@ -89,8 +81,8 @@ class SteppedRequestState(RequestState):
             else:
                 chunks.append(moment)
                 tokens.append(count)
-        return heard._replace(
-            ended=chunks[-1] if chunks and to_the_end else heard.ended,
+        return observed._replace(
+            ended=chunks[-1] if chunks and to_the_end else observed.ended,
             chunks=chunks,
             waits=(0.0,) * len(chunks),
             tokens=tokens,
@@ -99,23 +91,23 @@ class SteppedRequestState(RequestState):
 
 
 StreamerTee = Callable[[Any, int], Any]
-"""(an object with `put`, how many of the first `put`s are no output) → the same to whoever uses it, with us listening."""
+"""(an object with `put`, the number of first `put`s that are no output) → a proxy of it that reports every `put`."""
 StreamerHook = Callable[["Arguments", bool, StreamerTee], tuple["Arguments", StreamerFold]]
-"""(arguments, with content, tee) → arguments of our own to call the library with, the caller's left as they were, and a new fold."""
+"""(arguments, with content, tee) → arguments for the library, with the caller's objects unchanged, and a new fold."""
 
 
 class Unstreamed(Fold):
-    """The fold of what is never streamed."""
+    """The fold of a call that is never streamed."""
 
     def __init__(self, request: Request, content: bool) -> None:
         pass
 
     def add(self, chunk: Any) -> bool:  # noqa: ARG002  # nothing is known of such a chunk
-        """False: nothing that one could name has begun."""
+        """False: no known output has begun."""
         return False
 
     def response(self) -> Response:
-        """Nothing."""
+        """An empty response."""
         from otel_genai.operation import Response
 
         return Response()
@@ -127,21 +119,17 @@ def _unread(result: Any, content: bool) -> Response:  # noqa: ARG001
     return Response()
 
 
-def _nothing(arguments: Arguments) -> Prompt:  # noqa: ARG001
+def _no_prompt(arguments: Arguments) -> Prompt:  # noqa: ARG001
     from otel_genai.content import Prompt
 
     return Prompt()
 
 
-def _never(result: Any) -> None:  # noqa: ARG001
+def _parsed(result: Any) -> None:  # noqa: ARG001
     return None
 
 
 def _unknown(arguments: Arguments) -> None:  # noqa: ARG001
-    return None
-
-
-def _no_key(arguments: Arguments, result: Any) -> None:  # noqa: ARG001
     return None
 
 
@@ -150,33 +138,33 @@ class Endpoint:
     """One operation of a library: how its request, response, stream and errors read."""
 
     default: Request
-    """What is reported if `request` cannot read the arguments."""
+    """The reported request if `request` cannot read the arguments."""
     request: Callable[[Arguments], Request]
     response: Callable[[Any, bool], Response] = _unread
     """(result, with content) → response."""
     failure: Callable[[BaseException, bool], Failure | None]
-    """(error, with content) → failure; `None` if that is how the library stops because its caller wants no more.
+    """(error, with content) → failure; `None` for an error by which the library stops because its caller wants no more.
 
-    Without content, nothing of the error's message is repeated; keys never are.
+    Without content, it repeats nothing of the error's message; keys never.
     """
-    prompt: Callable[[Arguments], Prompt] = _nothing
-    """The content of the request. Called only if it is wanted, so that unwanted content is never built."""
+    prompt: Callable[[Arguments], Prompt] = _no_prompt
+    """The content of the request. Called only if content is captured, so that no other call pays for it."""
     fold: Callable[[Request, bool], Fold] = Unstreamed
     """(request, with content) → a new fold for a streamed response."""
     tap: StreamerHook | None = None
-    """For libraries that push what they produce to an object that they were given. `response` and `fold` are then not asked."""
+    """For libraries that push output to an object of the caller's. `response` and `fold` are not called then."""
     origin: Callable[[Arguments], Any] | None = None
-    """The object among the arguments whose maker is the parent of a call in a bare thread, if it was made where a `Maker` says."""
+    """(arguments) → the object whose creator is the parent of a call in a bare thread (see `ContextRow`, policy `capture`)."""
     state: Callable[[Arguments, bool], RequestState] | None = None
-    """(arguments, with content) → a new state, for calls that only take a request. `response` and `fold` are then not asked."""
-    key: Callable[[Arguments, Any], Hashable | None] = _no_key
-    """(arguments, result) → what the `News` of such a request will call it; `None` if the library did not take it."""
+    """(arguments, with content) → a new state, for calls that only submit a request. `response` and `fold` are not called then."""
+    key: Callable[[Arguments, Any], Hashable | None] | None = None
+    """(arguments, result) → the engine's name for the submitted request; `None` if the engine refused it (see `EngineRow`)."""
     inference: Callable[[Arguments], str | None] = _unknown
-    """What an inference beneath this call is (`gen_ai.operation.name`), where only this call can tell: a chat, say."""
+    """(arguments) → `gen_ai.operation.name` of inferences inside this call, if only this call knows it (a chat, for example)."""
     carried: Callable[[Arguments], Mapping[str, str] | None] = _unknown
-    """The W3C headers of the request that the library works for, where its caller hands them on."""
-    unparsed: Callable[[Any], Any | None] = _never
-    """The HTTP response within a result that the application parses by itself; `None` if the result is the parsed answer.
+    """(arguments) → W3C headers of the inbound request, if the library passes them to the call."""
+    unparsed: Callable[[Any], Any | None] = _parsed
+    """(result) → the HTTP response in it that the application parses itself; `None` if the result is parsed.
 
     `response` and `fold` are then given JSON objects in which a missing name reads as `None`.
     """

@@ -1,297 +1,311 @@
-"""What a provider's table is made of: places in a library, and what each of them is.
+"""Rows: a provider's table of the places in a library that are wrapped. Each kind of row names its driver.
 
-A row that names where a part of it stands (`package.module:NAME`) has that imported when the row's own module arrives.
-
-Rows are named tuples because every start makes these classes anew: as frozen dataclasses they take five times as long.
+A row may name a part of itself by its location, `package.module:NAME`. Such a part is imported when the row's module is imported, and so is
+the driver. Rows are named tuples because every start creates these classes: as frozen dataclasses they take five times as long.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Mapping, MutableMapping
+    from collections.abc import Callable, Mapping, MutableMapping
 
-    from otel_genai.endpoint.endpoint import Arguments, Endpoint
+    from otel_genai.endpoint.arguments import Arguments
+    from otel_genai.endpoint.endpoint import Endpoint
     from otel_genai.operation import EngineStats, Request
 
 
-def _loaded(what: Any) -> Any:
-    # What a row is made of, or where that stands.
-    if not isinstance(what, str):
-        return what
-    module, _, name = what.partition(":")
+class Row(Protocol):
+    """One place in a library."""
+
+    @property
+    def module(self) -> str:
+        """The module that defines or re-exports the target. It is never imported for the row's sake: the row waits for its import."""
+
+    @property
+    def target(self) -> str:
+        """`function`, `Class.method` or `Class`; a class stands for the creation of its instances."""
+
+    @property
+    def optional(self) -> bool:
+        """Whether supported versions of the library exist without the target. Otherwise its absence is a warning."""
+
+    @property
+    def driver(self) -> str:
+        """The location of the function that builds the driver: (row, the target's function, `Scope`) → `Driver`.
+
+        A row with a property `replaces_target` gets a plain function in the target's place instead, because that is the fastest to call.
+        """
+
+
+def resolve(part: Any) -> Any:
+    """A part of a row: itself, or the object at its location. Raises ImportError or AttributeError if there is none."""
+    if not isinstance(part, str):
+        return part
+    module, _, name = part.partition(":")
     return getattr(import_module(module), name)
 
 
-def _no_facts(result: Any) -> Mapping[str, Any]:  # noqa: ARG001
-    return {}
-
-
 class CallRow(NamedTuple):
-    """One row of a provider's table: where a call is found, and how it reads."""
+    """A call of the library that is one operation."""
 
     module: str
-    """Module in which the class is defined or re-exported. It is never imported by us: the patch waits for its import."""
     target: str
-    """`Class.method`."""
     endpoint: Endpoint | str
-    """How it reads; or where that stands (`package.module:NAME`), for rooms that are imported when their module arrives."""
+    """How the call reads."""
     awaits: bool | None = False
-    """Whether the call returns an awaitable. Stated here because decorators hide it from `inspect`, which is asked if this is `None`."""
+    """Whether the call returns an awaitable. Stated here because decorators hide it from `inspect`, which `None` asks."""
     optional: bool = False
-    """Whether supported versions of the library exist that lack the target; otherwise its absence is worth a warning."""
 
-    def load(self) -> Endpoint:
-        """The endpoint, imported if need be."""
-        endpoint: Endpoint = _loaded(self.endpoint)
+    @property
+    def driver(self) -> str:
+        """See `Row.driver`."""
+        return "otel_genai.patching.drivers:call_driver"
+
+    def resolve(self) -> Endpoint:
+        """The endpoint."""
+        endpoint: Endpoint = resolve(self.endpoint)
         return endpoint
-
-
-class RequestHeadersRow(NamedTuple):
-    """One row of a provider's table: where an outgoing request is built, and its headers found."""
-
-    module: str
-    target: str
-    """`Class.method` that builds and returns one HTTP request; called once an attempt."""
-    headers: Callable[[Any], MutableMapping[str, str]]
-    """The built request → its headers, which are the library's own and not the caller's."""
-
-
-class ResponseHeadersRow(NamedTuple):
-    """One row of a provider's table: where a response arrives whose headers say what its body does not."""
-
-    module: str
-    target: str
-    """`Class.method` that is given each HTTP response."""
-    served_model: Callable[[Mapping[str, Any]], str | None]
-    """The method's keyword arguments → the model that really answered; `None` if that is for the body to say."""
-
-
-class Maker(NamedTuple):
-    """One row of a provider's table: where objects are made that a call in another thread is given (see `Endpoint.origin`)."""
-
-    module: str
-    target: str
-    """`Class.__init__`."""
 
 
 class StepRow(NamedTuple):
-    """One row of a provider's table: what a library calls after every step of an operation, whoever listens."""
+    """A method that a library calls after every step of an operation, with or without a streamer."""
 
     module: str
     target: str
-    """`Class.method`."""
     optional: bool = False
+
+    @property
+    def driver(self) -> str:
+        """See `Row.driver`."""
+        return "otel_genai.patching.drivers:step_driver"
+
+    @property
+    def replaces_target(self) -> bool:
+        """See `Row.driver`."""
+        return True
 
 
 class PhaseRow(NamedTuple):
-    """One row of a provider's table: where a part of an operation is done whose time is worth knowing."""
+    """A function that does one phase of an operation."""
 
     module: str
     target: str
-    """`function` or `Class.method`, called while the operation is under way."""
     phase: str
-    """What the part is called."""
-    of: str
-    """The operation: elsewhere the target is left alone."""
-    extra: Callable[[Any], Mapping[str, Any]] | str = _no_facts
-    """What the part returned → what that says of the operation (see `Response.extra`); or where that function stands."""
+    """The name of the phase."""
+    operation: str
+    """`Request.kind` of the operation. Outside of one, calls of the target are not timed."""
+    read: Callable[[Any], Mapping[str, Any]] | str | None = None
+    """(result of the target) → attributes of the operation (see `Response.extra`); `None` for a result that has none."""
     optional: bool = False
 
-    def load(self) -> Callable[[Any], Mapping[str, Any]]:
-        """`extra`, imported if need be."""
-        extra: Callable[[Any], Mapping[str, Any]] = _loaded(self.extra)
-        return extra
+    @property
+    def driver(self) -> str:
+        """See `Row.driver`."""
+        return "otel_genai.call.phases:phase_driver"
+
+    def resolve(self) -> Callable[[Any], Mapping[str, Any]] | None:
+        """`read`."""
+        read: Callable[[Any], Mapping[str, Any]] | None = resolve(self.read)
+        return read
 
 
-class News(NamedTuple):
-    """One row of a provider's table: where word passes by of requests whose endpoint has an `state`."""
+class ContextRow(NamedTuple):
+    """A place where work moves to another thread or task, and the context with it or not."""
 
     module: str
     target: str
-    told: Callable[[Arguments], Iterable[tuple[Hashable, Any]]] | str
-    """The method's arguments → (key, chunk) for each request that they tell of; or where that function stands.
-
-    It is asked before the method is called.
+    policy: Literal["capture", "carry", "detach"]
+    """
+    - `capture`: the target is the `__init__` of an object; a call that is given the object in a bare thread is a child of the span that was
+      current here (see `Endpoint.origin`)
+    - `carry`: the target's first argument is a function for another thread; it runs in the context of here
+    - `detach`: the target starts work that serves all requests; it has no parent
     """
     optional: bool = False
 
-    def load(self) -> Callable[[Arguments], Iterable[tuple[Hashable, Any]]]:
-        """`told`, imported if need be."""
-        told: Callable[[Arguments], Iterable[tuple[Hashable, Any]]] = _loaded(self.told)
-        return told
+    @property
+    def driver(self) -> str:
+        """See `Row.driver`."""
+        return "otel_genai.patching.context:context_driver"
 
 
-class Gate(NamedTuple):
-    """One row of a provider's table: where a request enters an engine, which tells of it elsewhere.
+class RequestHeadersRow(NamedTuple):
+    """A method that builds and returns one HTTP request, called once an attempt. The trace context enters its headers."""
 
-    The request's span is current while the gate works, and what the gate raises is the request's failure.
+    module: str
+    target: str
+    headers: Callable[[Any], MutableMapping[str, str]]
+    """(request) → its headers: the library's own object, not the caller's."""
+    optional: bool = False
+
+    @property
+    def driver(self) -> str:
+        """See `Row.driver`."""
+        return "otel_genai.http.headers:request_headers_driver"
+
+    @property
+    def replaces_target(self) -> bool:
+        """See `Row.driver`."""
+        return True
+
+
+class ResponseHeadersRow(NamedTuple):
+    """A method that receives each HTTP response, whose headers hold facts that the body lacks."""
+
+    module: str
+    target: str
+    response: str
+    """The keyword by which the method receives the response; its `headers` are a mapping without regard to case."""
+    served_model: str
+    """The header that names the model that answered, in responses that have it."""
+    optional: bool = False
+
+    @property
+    def driver(self) -> str:
+        """See `Row.driver`."""
+        return "otel_genai.http.headers:response_headers_driver"
+
+    @property
+    def replaces_target(self) -> bool:
+        """See `Row.driver`."""
+        return True
+
+
+Place = Literal["submit", "started", "step", "finished", "failed"]
+
+
+def _instance(arguments: Arguments) -> Any:
+    return arguments.instance
+
+
+class EngineRow(NamedTuple):
+    """A method of an engine, which answers requests in its own time, and many of them in one step.
+
+    | Place | The method | `read` |
+    | --- | --- | --- |
+    | `submit` | accepts a request; its span is current meanwhile, its exception is the request's failure | none; `endpoint` reads it |
+    | `started` | learns of a sequence of the request, inside `submit` | (arguments) → (sequence, event); called after the method |
+    | `step` | receives all output of one step | (arguments, states by sequence, time of the call) → `None`; called after the method |
+    | `finished` | reports on sequences | (arguments, result) → (sequence, event) for each; called after the method |
+    | `failed` | fails all requests of the engine | (arguments) → the error; without `read`, an exception of the method is the error |
+
+    The endpoint of `submit` has a `state`, which receives the events. With a `key`, the request is its only sequence, and each event is a
+    chunk with a time. Without one, `started` names the sequences, and events have no time of their own.
     """
 
     module: str
     target: str
-    endpoint: Endpoint | str
-    """How it reads, with an `state`; or where that stands."""
+    place: Place
+    endpoint: Endpoint | str | None = None
+    read: Callable[..., Any] | str | None = None
+    engine: Callable[[Arguments], Any] = _instance
+    """(arguments) → the object that stands for the engine in all places; it must be hashable and weakly referable."""
     awaits: bool = False
+    """Whether `submit` returns an awaitable."""
     optional: bool = False
 
-    def load(self) -> Endpoint:
-        """The endpoint, imported if need be."""
-        endpoint: Endpoint = _loaded(self.endpoint)
+    @property
+    def driver(self) -> str:
+        """See `Row.driver`."""
+        return "otel_genai.server.engine:engine_driver"
+
+    def resolve(self) -> Endpoint:
+        """The endpoint of `submit`. Raises TypeError without one."""
+        endpoint: Endpoint | None = resolve(self.endpoint)
+        if endpoint is None:
+            raise TypeError(f"the row of {self.target} has the place {self.place!r} and needs an endpoint")
         return endpoint
 
-
-class Binding(NamedTuple):
-    """One row of a provider's table: where an engine is told, within a gate, of the sequences of a request."""
-
-    module: str
-    target: str
-    """`Class.method`; the instance is whoever tells of the sequence later on."""
-    bound: Callable[[Arguments], tuple[Hashable, Any]] | str
-    """The method's arguments → what the instance calls the sequence, and a word for the state. Asked after the method."""
-
-    def load(self) -> Callable[[Arguments], tuple[Hashable, Any]]:
-        """`bound`, imported if need be."""
-        bound: Callable[[Arguments], tuple[Hashable, Any]] = _loaded(self.bound)
-        return bound
-
-
-class Beat(NamedTuple):
-    """One row of a provider's table: what is called with all that one step of an engine has generated."""
-
-    module: str
-    target: str
-    told: Callable[[Arguments, Mapping[Hashable, Any], float], None] | str
-    """(the method's arguments, the states of the instance's sequences, the moment when the method was called) → nothing.
-
-    It tells each state what is new, after the method. The only function that is called at every step, for all sequences at once.
-    """
-
-    def load(self) -> Callable[[Arguments, Mapping[Hashable, Any], float], None]:
-        """`told`, imported if need be."""
-        told: Callable[[Arguments, Mapping[Hashable, Any], float], None] = _loaded(self.told)
-        return told
-
-
-class Ending(NamedTuple):
-    """One row of a provider's table: where an engine says of sequences that they are over."""
-
-    module: str
-    target: str
-    told: Callable[[Arguments, Any], Iterable[tuple[Hashable, Any]]] | str
-    """(the method's arguments, its result) → (what the instance calls the sequence, a word for its state) for each."""
-
-    def load(self) -> Callable[[Arguments, Any], Iterable[tuple[Hashable, Any]]]:
-        """`told`, imported if need be."""
-        told: Callable[[Arguments, Any], Iterable[tuple[Hashable, Any]]] = _loaded(self.told)
-        return told
-
-
-class Collapse(NamedTuple):
-    """One row of a provider's table: where everything fails that an engine works on."""
-
-    module: str
-    target: str
-    teller: Callable[[Arguments], Any]
-    """The method's arguments → whoever tells of the sequences (see `Binding`)."""
-    error: Callable[[Arguments], BaseException] | None = None
-    """The method's arguments → what went wrong; `None` if it is what the method raises."""
+    def reader(self) -> Callable[..., Any]:
+        """`read`. Raises TypeError without one."""
+        read: Callable[..., Any] | None = resolve(self.read)
+        if read is None:
+            raise TypeError(f"the row of {self.target} has the place {self.place!r} and needs `read`")
+        return read
 
 
 class StatsRow(NamedTuple):
-    """One row of a provider's table: where an engine tells of its load, after a step or whenever it likes."""
+    """A method through which an engine reports its load, after a step or at any time."""
 
     module: str
     target: str
-    """`Class.method`; the instance is the engine: what it told last holds while it lives."""
-    told: Callable[[Arguments], EngineStats | None] | str
-    """The method's arguments → the load, if they tell of one; or where that function stands. Asked after the method."""
+    """`Class.method`; the instance is the engine. Its latest report counts while it lives."""
+    read: Callable[[Arguments], EngineStats | None] | str
+    """(arguments) → the load, `None` if there is none in them. Called after the method."""
     optional: bool = False
 
-    def load(self) -> Callable[[Arguments], EngineStats | None]:
-        """`told`, imported if need be."""
-        told: Callable[[Arguments], EngineStats | None] = _loaded(self.told)
-        return told
+    @property
+    def driver(self) -> str:
+        """See `Row.driver`."""
+        return "otel_genai.server.engine_stats:stats_driver"
+
+    def resolve(self) -> Callable[[Arguments], EngineStats | None]:
+        """`read`."""
+        read: Callable[[Arguments], EngineStats | None] = resolve(self.read)
+        return read
 
 
 class ArgumentRow(NamedTuple):
-    """One row of a provider's table: an argument that has an engine keep statistics, set if the user asks us to."""
+    """An argument of an engine's constructor that makes it keep statistics. It is set if the user switches engine statistics on."""
 
     module: str
     target: str
     parameter: str
     value: Any
-
-
-class Handoff(NamedTuple):
-    """One row of a provider's table: where a function is handed to another thread, to be called for whoever hands it over."""
-
-    module: str
-    target: str
-    """`Class.method`, whose first argument is the function."""
     optional: bool = False
 
-
-class Background(NamedTuple):
-    """One row of a provider's table: where a task or thread is started that outlives whoever happens to start it, and works for nobody."""
-
-    module: str
-    target: str
-    optional: bool = False
+    @property
+    def driver(self) -> str:
+        """See `Row.driver`."""
+        return "otel_genai.server.engine_stats:argument_driver"
 
 
 class AsgiAppRow(NamedTuple):
-    """One row of a provider's table: where a library builds the ASGI application in which it serves a model, or begins to serve it.
-
-    One that passes by twice is the same.
-    """
+    """A function that builds the ASGI application of a model server (Starlette's kind), or is given it. Instrumented once."""
 
     module: str
     target: str
-    """The function that returns the application, which is of Starlette's kind."""
     operations: Mapping[str, str]
-    """Path → `gen_ai.operation.name` of the requests that come there."""
+    """Path → `gen_ai.operation.name` of its requests."""
     provider: str | None = None
-    """`gen_ai.provider.name` of requests that the application refuses before any model is asked; `None` leaves those out."""
+    """`gen_ai.provider.name` of requests that the application refuses before it asks a model. `None`: they are not reported."""
     is_given: bool = False
-    """Whether the function is given the application, as its first argument, and does not return it."""
+    """Whether the application is the function's first argument, and not its result."""
     optional: bool = False
+
+    @property
+    def driver(self) -> str:
+        """See `Row.driver`."""
+        return "otel_genai.server.asgi:app_driver"
 
 
 class StartupRow(NamedTuple):
-    """One row of a provider's table: where a process makes ready what it is for. Its cold start ends with the first request served."""
+    """A function that creates an engine. The cold start of the process ends with the first request that an engine serves."""
 
     module: str
     target: str
-    of: Request
+    request: Request
+    """The request of the cold start's operation."""
     optional: bool = False
+
+    @property
+    def driver(self) -> str:
+        """See `Row.driver`."""
+        return "otel_genai.server.cold_start:startup_driver"
 
 
 class LibrarySpansRow(NamedTuple):
-    """One row of a provider's table: a library's own `report`, its setting of a `provider`, its search for a `parent`."""
+    """A function with which a library makes spans of its own: it reports one, sets a provider, or looks for a parent."""
 
     module: str
     target: str
     part: Literal["report", "provider", "parent"]
     optional: bool = False
 
-
-Answers = News | Gate | Binding | Beat | Ending | Collapse
-Driven = (
-    CallRow
-    | Maker
-    | PhaseRow
-    | StatsRow
-    | ArgumentRow
-    | Handoff
-    | Background
-    | AsgiAppRow
-    | StartupRow
-    | LibrarySpansRow
-    | Answers
-)
-"""Rows whose target is wrapped in a driver."""
-Row = Driven | StepRow | RequestHeadersRow | ResponseHeadersRow
-"""What a provider's table is made of."""
+    @property
+    def driver(self) -> str:
+        """See `Row.driver`."""
+        return "otel_genai.server.library_spans:library_spans_driver"

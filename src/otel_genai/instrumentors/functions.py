@@ -1,4 +1,4 @@
-"""Functions of the user's choice, in any library: a span for each call, and the times of a generator's items. No code is touched."""
+"""Functions that the user names, in any library: a span for each call, and the times of a generator's items."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from otel_genai.endpoint.endpoint import Endpoint
 from otel_genai.endpoint.rows import CallRow
-from otel_genai.instrumentors.instrumentor import Instrumentor
+from otel_genai.instrumentors.instrumentor import Instrumentor, register
 from otel_genai.operation import Failure, Request, Side
 
 if TYPE_CHECKING:
@@ -23,19 +23,19 @@ _DOTTED: Final = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 _FUNCTION: Final = re.compile(rf"(?P<module>{_DOTTED}):(?P<target>{_DOTTED})(?:=(?P<name>[^,]*[^,\s]))?")
 
 
-def patch(specification: str) -> CallRow:
-    """The row of `package.module:Class.method[=name]`; a class stands for the making of its instances.
+def row_of(specification: str) -> CallRow:
+    """The row of `package.module:Class.method[=name]`; a class stands for its constructor.
 
-    Raises ValueError if it is none.
+    Raises ValueError for any other form.
     """
-    read = _FUNCTION.fullmatch(specification.strip())
-    if read is None:
+    match = _FUNCTION.fullmatch(specification.strip())
+    if match is None:
         raise ValueError(f"{specification!r} is not understood. Use: package.module:Class.method[=name]")
-    module, target, name = read.group("module", "target", "name")
+    module, target, name = match.group("module", "target", "name")
     request = Request(operation=name or target, provider="", side=Side.INTERNAL, function=f"{module}.{target}")
     endpoint = Endpoint(
         default=request,
-        request=lambda arguments: request,  # noqa: ARG005  # what is passed is nobody's business
+        request=lambda arguments: request,  # noqa: ARG005  # the arguments are not read
         failure=lambda error, content: Failure.of(error, message=str(error) if content else None),
     )
     return CallRow(module=module, target=target, endpoint=endpoint, awaits=None)
@@ -47,9 +47,13 @@ class FunctionsInstrumentor(Instrumentor):
     requires: ClassVar = ()
 
     def rows_for(self, config: Config) -> Iterator[Row]:
-        """A row a function. What cannot be read is a warning."""
+        """One row for each function. A specification of another form is a warning."""
         for specification in config.wrap:
             try:
-                yield patch(specification)
+                yield row_of(specification)
             except ValueError as error:
                 _logger.warning("OTEL_GENAI_WRAP: %s", error)
+
+
+# This module is its own entry point. It is imported only where the setting names a function.
+register()

@@ -1,4 +1,4 @@
-"""Waits for a library to arrive, so that a process that never imports one pays for nothing."""
+"""Runs a function just before a library is imported, so that a process that never imports it pays for nothing."""
 
 from __future__ import annotations
 
@@ -15,46 +15,49 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 PREFIX: Final = "otel_genai_"
-"""Of our entry points, which are otherwise called like the library."""
+"""Prefix of this package's entry points; the rest of the name is the library's."""
 _NO_LIBRARY: Final = f"{PREFIX}functions"
 
 
 def entry_points(functions: Iterable[str]) -> dict[EntryPoint, frozenset[str]]:
-    """Our entry points, and the top-level modules that each waits for: its library, or those of the functions that the user names."""
+    """The entry points of this package, each with the top-level modules that it waits for.
+
+    These are the library, or the modules of `functions`, which are specified as in `OTEL_GENAI_WRAP`.
+    """
     named = frozenset(function.partition(":")[0].partition(".")[0].strip() for function in functions) - {""}
     return {
-        room: named if room.name == _NO_LIBRARY else frozenset({room.name.removeprefix(PREFIX)})
-        # The entry points of this package are the one list of its instrumentors: a new one is a line in pyproject.toml.
-        for room in distribution("otel-genai").entry_points.select(group="opentelemetry_instrumentor")
+        entry_point: named if entry_point.name == _NO_LIBRARY else frozenset({entry_point.name.removeprefix(PREFIX)})
+        # The entry points are the one list of instrumentors: a new one is a line in pyproject.toml.
+        for entry_point in distribution("otel-genai").entry_points.select(group="opentelemetry_instrumentor")
     }
 
 
 def instrumentable_modules(functions: Iterable[str]) -> frozenset[str]:
-    """The top-level modules with something to instrument."""
+    """The top-level modules that an instrumentor waits for; `functions` as in `entry_points`."""
     return frozenset().union(*entry_points(functions).values())
 
 
 def before_import(names: Collection[str], act: Callable[[], None]) -> Callable[[], None] | None:
-    """Call `act` just before the first of these top-level modules is imported; at once if one is there already.
+    """Call `act` just before the first of these top-level modules is imported, and now if one is imported already.
 
-    Returns a function that ends the waiting, if there is any.
+    Returns a function that stops the waiting; `None` if `act` was called.
     """
     if any(name in sys.modules for name in names):
         act()
         return None
-    watcher = _Watcher(names, act)
-    sys.meta_path.insert(0, watcher)
-    return watcher.leave
+    finder = _WaitingFinder(names, act)
+    sys.meta_path.insert(0, finder)
+    return finder.remove
 
 
-class _Watcher:
-    """A finder that finds nothing itself: it only sees what is looked for."""
+class _WaitingFinder:
+    """A finder on `sys.meta_path` that waits for a name, and then leaves the search to the other finders."""
 
     def __init__(self, names: Collection[str], act: Callable[[], None]) -> None:
         self._names = names
         self._act = act
 
-    def leave(self) -> None:
+    def remove(self) -> None:
         if self in sys.meta_path:
             sys.meta_path.remove(self)
 
@@ -66,23 +69,23 @@ class _Watcher:
     ) -> ModuleSpec | None:
         if name not in self._names or self not in sys.meta_path:
             return None
-        self.leave()
+        self.remove()
         self._act()
         return find_spec_again(name)
 
 
 def find_spec_again(name: str) -> ModuleSpec | None:
-    """The answer of a finder that was asked for a top-level module and has imported other things first.
+    """The spec of a top-level module, for a finder that imported other modules after it was asked for this one.
 
-    It is searched anew, because finders have come and gone, and the search that asked does not see those that came. Whoever
-    imports this very module along the way has made it: then it is that, and is not made a second time.
+    The search starts again, because those imports may have added finders that the running search does not see.
+    If they imported the module itself, the spec leads to that module, which is not executed a second time.
     """
-    made = sys.modules.pop(name, None)
-    return find_spec(name) if made is None else spec_from_loader(name, _Made(made))
+    imported = sys.modules.pop(name, None)
+    return find_spec(name) if imported is None else spec_from_loader(name, _ImportedLoader(imported))
 
 
-class _Made(Loader):
-    """Loads a module that is there already."""
+class _ImportedLoader(Loader):
+    """Loads a module that is imported already."""
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module

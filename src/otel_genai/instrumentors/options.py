@@ -1,4 +1,4 @@
-"""What `instrument()` was asked for, read and checked at that moment."""
+"""The arguments of `instrument()` and the settings of the environment, read and checked when it is called."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _SETTINGS: Final = ("provider", "redact", "completion_hook", "engine_stats")
 
 
 class InstrumentOptions(NamedTuple):
-    """The settings of the environment and of the arguments, and the providers that are not OpenTelemetry's global ones."""
+    """The settings in force, and the OpenTelemetry providers that replace the global ones, by argument name."""
 
     config: Config
     providers: dict[str, Any]
 
     @classmethod
-    def of(cls, **options: Any) -> InstrumentOptions:
-        """Raises ValueError for arguments that nobody knows, or that cannot be used."""
+    def parse(cls, **options: Any) -> InstrumentOptions:
+        """Options of the keyword arguments of `instrument()` and the environment. Raises ValueError for unknown or unusable arguments."""
         unknown = options.keys() - {*_PROVIDERS, *_SETTINGS}
         if unknown:
             known = ", ".join((*_PROVIDERS, *_SETTINGS))

@@ -69,11 +69,11 @@ class Options(NamedTuple):
 
 
 def _check_functions(functions: Iterable[str]) -> None:
-    from otel_genai.instrumentors.functions import patch
+    from otel_genai.instrumentors.functions import row_of
 
     for function in functions:
         try:
-            patch(function)
+            row_of(function)
         except ValueError as error:
             raise CannotRunError(f"--wrap: {error}") from None
 

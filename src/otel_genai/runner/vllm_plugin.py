@@ -22,13 +22,13 @@ def activate() -> None:
     with _ACTIVATING:
         if VLLM_PLUGIN.read():
             import otel_genai
-            from otel_genai.server.cold_start import beforehand
+            from otel_genai.server.cold_start import before_first_engine
 
             if "opentelemetry.sdk.trace" in sys.modules:
                 from otel_genai.sdk.span_ids import use_unseeded_ids
 
                 use_unseeded_ids()
-            beforehand(_set_up)
+            before_first_engine(_set_up)
             otel_genai.instrument()
 
 

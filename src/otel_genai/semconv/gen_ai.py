@@ -74,9 +74,9 @@ UNKNOWN_MODALITY: Final = "unknown"
 STOP: Final = "stop"
 LENGTH: Final = "length"
 ERROR: Final = "error"
-"""A finish reason that was due and did not come."""
+"""The finish reason of a choice that was cut short: none came."""
 ABORT: Final = "abort"
-"""Engines' own finish reason for what its caller wants no more; the conventions have none."""
+"""Engines' finish reason of an aborted sequence; the conventions have no value for it."""
 
 # ── events ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,7 +1,7 @@
 """The two vintages of metrics: which measure becomes which instrument, under which name.
 
 The conventions renamed the inference metrics after v1.41, the last version published in the core repository, and replaced the token
-histogram by counters. A vintage is a table; whoever writes metrics walks the rows it was given and never asks which vintage it is.
+histogram by counters. A vintage is a table: the writer goes through its rows and does not depend on the vintage.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class Measure(StrEnum):
-    """What can be measured of one operation, before any convention names it."""
+    """The quantities that are measured of one operation, whatever a convention calls them."""
 
     DURATION = auto()
     TIME_TO_FIRST_CHUNK = auto()
     TIME_PER_OUTPUT_CHUNK = auto()
     """One value for each chunk after the first: from the end of the chunk before to its own."""
     TIME_TO_FIRST_TOKEN = auto()
-    """Of successful operations: waiting and reading the prompt."""
+    """Of successful operations: waiting and prefill."""
     TIME_PER_OUTPUT_TOKEN = auto()
     """Of successful operations: the mean over the tokens after the first."""
     INPUT_TOKENS = auto()
@@ -35,7 +35,7 @@ class Measure(StrEnum):
     CACHE_WRITE_TOKENS_BY_MODALITY = auto()
     REASONING_TOKENS_BY_MODALITY = auto()
     QUEUE_DURATION = auto()
-    """Of operations that ran to their end, as the engine tells it; so are the next two."""
+    """Of complete operations, as the engine reports it; so are the next two."""
     PREFILL_DURATION = auto()
     DECODE_DURATION = auto()
 
@@ -62,14 +62,14 @@ class Metric(NamedTuple):
     inference: bool | None = None
     """True: inference operations only. False: all others only. None: all."""
     served: bool = False
-    """Whether it is for whoever runs the model, and not for whoever asks it."""
+    """Whether it is the model server's metric, and not the client's."""
 
 
 class EngineMetric(NamedTuple):
-    """One row: what an engine tells of its load, and the instrument it goes to."""
+    """One row: a field of an engine's statistics, and its instrument."""
 
     field: str
-    """Of `EngineLoad`."""
+    """Of `EngineStats`."""
     name: str
     kind: Kind
     unit: str
@@ -98,9 +98,9 @@ FIRST_TOKEN_BUCKETS: Final = (
 )  # fmt: skip
 OUTPUT_TOKEN_BUCKETS: Final = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
 PHASE_BUCKETS: Final = (0.001, 0.0025, 0.005, *DURATION_BUCKETS, 163.84, 327.68)
-"""An engine that has nothing else to do takes a request at once; one that is saturated lets it wait for minutes."""
+"""From an idle engine, which takes a request at once, to a saturated one, in whose queue it waits for minutes."""
 BATCH_BUCKETS: Final = (1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
-"""vLLM's own, so that the two can be compared."""
+"""Those of vLLM's `vllm:iteration_tokens_total`, so that the two can be compared."""
 
 _SERVER: Final = (
     Metric(

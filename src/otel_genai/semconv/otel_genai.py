@@ -1,4 +1,4 @@
-"""Attributes of our own namespace: what the conventions have no word for yet."""
+"""Names of our own namespace, for facts that the conventions have no name for yet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PHASE: Final = "otel_genai.phase.{}"
 """Seconds that an operation spent in a phase of this name."""
 
 ENGINE_INDEX: Final = "otel_genai.engine.index"
-"""Which of the engines behind one model, where there are several."""
+"""Number of the engine, where several are behind one model."""
 
 SINCE_PROCESS_START: Final = "otel_genai.since_process_start"
 """Seconds from the start of the process, imports and loading included."""
@@ -19,11 +19,11 @@ PIPELINE_TASK: Final = "otel_genai.pipeline.task"
 LOAD_FILE_BYTES: Final = "otel_genai.load.file_bytes"
 """Size of the files that were loaded or fetched."""
 LOAD_DISK_READ_BYTES: Final = "otel_genai.load.disk_read_bytes"
-"""What the process read from storage meanwhile; the rest of the files came out of the page cache."""
+"""Bytes that the process read from storage meanwhile; the rest of the files came from the page cache."""
 LOAD_PAGE_CACHE_BYTES: Final = "otel_genai.load.page_cache_bytes"
 LOAD_BYTES_PER_SECOND: Final = "otel_genai.load.bytes_per_second"
 LOAD_MEMORY_BYTES: Final = "otel_genai.load.memory_bytes"
-"""What the model's parameters and buffers take."""
+"""Size of the model's parameters and buffers."""
 LOAD_DEVICE: Final = "otel_genai.load.device"
 LOAD_DTYPE: Final = "otel_genai.load.dtype"
 
@@ -37,16 +37,16 @@ SIMULATOR: Final = "simulator"
 
 PIPELINE: Final = "pipeline"
 BATCH: Final = "batch"
-"""Several prompts that an engine in this process is given at once, and answers together."""
+"""Several prompts that are passed to an engine in this process at once, and answered together."""
 LOAD_MODEL: Final = "load_model"
 LOAD_TOKENIZER: Final = "load_tokenizer"
 MOVE_MODEL: Final = "move_model"
 DOWNLOAD: Final = "download"
 LOADING: Final = frozenset({LOAD_MODEL, LOAD_TOKENIZER, MOVE_MODEL, DOWNLOAD})
 COLD_START: Final = "cold_start"
-"""From the start of a process until it has answered the first request."""
+"""From the start of a process to its first answered request."""
 OPERATIONS: Final = frozenset({PIPELINE, BATCH, COLD_START, *LOADING})
-"""They are no calls of a model's client, and have none of its metrics."""
+"""Operations that are not calls of a model, and have none of its metrics."""
 
 # ── phases ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -54,24 +54,24 @@ RESOLVE: Final = "resolve"
 """Finding the files of a model; downloading what is missing."""
 READ_WEIGHTS: Final = "read_weights"
 FINISH_WEIGHTS: Final = "finish_weights"
-"""Making what the files lack, tying what is shared."""
+"""Initializing weights that the files lack, tying shared ones."""
 DISPATCH: Final = "dispatch"
 """Spreading a model over several devices."""
 IMPORT: Final = "import"
-"""From the start of a process until it makes its engine."""
+"""From the start of a process to the creation of its engine."""
 START_ENGINE: Final = "start_engine"
 AWAIT_REQUEST: Final = "await_request"
 """From an engine that is ready to the first request."""
 FIRST_REQUEST: Final = "first_request"
 PREPROCESS: Final = "preprocess"
-"""From a request's arrival until its engine is asked: parsing, chat template, tokens."""
+"""From a request's arrival to its submission to the engine: parsing, chat template, tokenization."""
 QUEUE: Final = "queue"
 PREFILL: Final = "prefill"
 DECODE: Final = "decode"
 GENERATE: Final = "generate"
-"""Prefill and decode, where nobody tells them apart."""
+"""Prefill and decode, where the engine does not report them separately."""
 
 # ── events ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 FIRST_GENERATION_EVENT: Final = "otel_genai.first_generation"
-"""The first inference in the process's own engine that succeeded: from here on, it is of use."""
+"""The first successful inference by an engine of this process: from then on, the process serves."""

@@ -1,6 +1,7 @@
-"""What a process needs from its start until it is of use: one operation, beneath which stands all that is loaded meanwhile.
+"""The cold start of a model server: one operation from the start of the process to its first served request.
 
-It begins with the process, though nobody knows of it before the first engine is made, and ends with the first request that is served.
+It is reported with the start time of the process, although it is known only when the first engine is created. Everything that is loaded
+meanwhile is a child of its span.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.call import context as call_context
 from otel_genai.call.deferred import DeferredCall
-from otel_genai.endpoint.endpoint import Arguments, Endpoint, RequestState
+from otel_genai.endpoint.arguments import Arguments
+from otel_genai.endpoint.endpoint import Endpoint, RequestState
 from otel_genai.guard import Guard
 from otel_genai.operation import Failure, Operation, Phase, Response
 from otel_genai.semconv import otel_genai
@@ -23,21 +25,38 @@ if TYPE_CHECKING:
 
     from otel_genai.endpoint.rows import StartupRow
     from otel_genai.operation import Request, Timing
-    from otel_genai.patching.drivers import Driver
+    from otel_genai.patching.driver import Driver, Scope
     from otel_genai.telemetry.telemetry import Telemetry
 
-_PREPARING: Final = Guard("what was to be done before an engine is made was not done")
+_PREPARING: Final = Guard("the preparation for a process with an engine is missing")
 _BEGINNING: Final = Guard("a cold start is not reported")
-_NOTING: Final = Guard("a cold start lacks the making of an engine")
+_CREATING: Final = Guard("a cold start lacks the creation of an engine")
 
 _preparations: list[Callable[[], None]] = []
 _begun_in: int | None = None
+"""The id of the process whose cold start has begun."""
 
 
-def beforehand(prepare: Callable[[], None]) -> None:
-    """Have `prepare` called, once, when this process turns out to be one that has an engine: before anything is told of it."""
+def before_first_engine(prepare: Callable[[], None]) -> None:
+    """Call `prepare` once, when this process is about to create its first engine, before any telemetry of it."""
     if prepare not in _preparations:
         _preparations.append(prepare)
+
+
+def startup_driver(row: StartupRow, found: Any, scope: Scope) -> Driver:  # noqa: ARG001
+    """The driver of a function that creates an engine."""
+    cold_start = scope.shared(ColdStart)
+
+    def drive(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        while _preparations:
+            with _PREPARING:
+                _preparations.pop()()
+        with _BEGINNING:
+            cold_start.begin(row.request, Arguments(instance, args, kwargs))
+        with cold_start.creation():
+            return wrapped(*args, **kwargs)
+
+    return drive
 
 
 class ColdStart:
@@ -47,54 +66,45 @@ class ColdStart:
         self._telemetry = telemetry
         self._call: DeferredCall | None = None
 
-    def making(self, row: StartupRow) -> Driver:
-        """For what makes an engine."""
+    def creation(self) -> _EngineCreation:
+        """A block in which an engine is created."""
+        return _EngineCreation(self._call)
 
-        def drive(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-            while _preparations:
-                with _PREPARING:
-                    _preparations.pop()()
-            with _BEGINNING:
-                self._begin(row.of, Arguments(instance, args, kwargs))
-            with _Making(self._call):
-                return wrapped(*args, **kwargs)
-
-        return drive
-
-    def _begin(self, cold_start: Request, arguments: Arguments) -> None:
+    def begin(self, request: Request, arguments: Arguments) -> None:
+        """Begin the operation, unless a cold start of this process has begun."""
         global _begun_in  # noqa: PLW0603 - one a process
         if _begun_in == os.getpid():
             return
         _begun_in = os.getpid()
         now_ns, now = time_ns(), perf_counter()
         age = process_start.seconds_until(now_ns) or 0.0
-        endpoint = Endpoint(default=cold_start, request=lambda _: cold_start, failure=_failure, state=_Story)
+        endpoint = Endpoint(default=request, request=lambda _: request, failure=_failure, state=_ColdStartState)
         since = now_ns - round(age * 1e9), now - age, call_context.process_context()
         self._call = call = DeferredCall.begin(self._telemetry, endpoint, arguments, since)
         if call is None:
             return
         call.run(call_context.remember_cold_start, (), {})
 
-        def ended(operation: Operation, _: object) -> None:
-            request = operation.request
-            if request.provider == cold_start.provider and request.operation not in otel_genai.OPERATIONS:
-                self._served(call, operation, stop)
+        def on_operation(operation: Operation, _: object) -> None:
+            served = operation.request
+            if served.provider == request.provider and served.operation not in otel_genai.OPERATIONS:
+                self._end(call, operation, stop)
 
-        stop = observers.observe(ended)
+        stop = observers.observe(on_operation)
 
-    def _served(self, call: DeferredCall, operation: Operation, stop: Callable[[], None]) -> None:
-        if operation.failure is not None or operation.unfinished:
+    def _end(self, call: DeferredCall, first: Operation, stop: Callable[[], None]) -> None:
+        if first.failure is not None or first.unfinished:
             return
         stop()
-        # A fork has the observer, too, but what began before it is its parent's to tell.
+        # A forked process has the observer, too, but its parent reports the cold start that began before the fork.
         if _begun_in == os.getpid():
             call_context.forget_cold_start()
-            call.notify(operation)
+            call.notify(first)
             call.finish()
 
 
-class _Making:
-    """The making of an engine, which may fail; a program may then try another."""
+class _EngineCreation:
+    """The creation of an engine. It may fail, and the program may then create another."""
 
     def __init__(self, call: DeferredCall | None) -> None:
         self._call = call
@@ -105,52 +115,52 @@ class _Making:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        with _NOTING:
+        with _CREATING:
             if self._call is not None:
                 self._call.notify(error or Phase(otel_genai.START_ENGINE, self._started, perf_counter()))
 
 
-class _Story(RequestState):
-    """What is told of a cold start: an engine made, one that could not be made, the first request served."""
+class _ColdStartState(RequestState):
+    """The events of a cold start: engines created, a creation that failed, the first served request."""
 
-    def __init__(self, arguments: Arguments, content: bool) -> None:  # noqa: ARG002  # the states' protocol
-        self._engine: Phase | None = None
-        self._failed: BaseException | None = None
+    def __init__(self, arguments: Arguments, content: bool) -> None:  # noqa: ARG002  # `Endpoint.state` passes them
+        self._engines: Phase | None = None
+        self._error: BaseException | None = None
         self._first: Operation | None = None
 
-    def add(self, chunk: Any) -> bool:
-        if isinstance(chunk, Operation):
-            self._first = chunk
-        elif isinstance(chunk, Phase):
-            self._engine = chunk if self._engine is None else self._engine._replace(ended=chunk.ended)
-            self._failed = None
+    def add(self, event: Any) -> bool:
+        if isinstance(event, Operation):
+            self._first = event
+        elif isinstance(event, Phase):
+            self._engines = event if self._engines is None else self._engines._replace(ended=event.ended)
+            self._error = None
         else:
-            self._failed = chunk
+            self._error = event
         return False
 
     def is_over(self) -> bool:
         return self._first is not None
 
     def failure(self, content: bool) -> Failure | None:
-        return None if self._failed is None else _failure(self._failed, content)
+        return None if self._error is None else _failure(self._error, content)
 
     def response(self) -> Response:
         return Response(model=self._first.request.model) if self._first is not None else Response()
 
-    def timing(self, heard: Timing) -> Timing:
+    def timing(self, observed: Timing) -> Timing:
         first = self._first.timing if self._first is not None else None
-        ended = heard.ended if first is None else first.ended
+        ended = observed.ended if first is None else first.ended
         phases: tuple[Phase, ...] = ()
-        if self._engine is not None:
-            asked = ended if first is None else max(first.started, self._engine.ended)
+        if self._engines is not None:
+            requested = ended if first is None else max(first.started, self._engines.ended)
             phases = (
-                Phase(otel_genai.IMPORT, heard.started, self._engine.started),
-                self._engine,
-                Phase(otel_genai.AWAIT_REQUEST, self._engine.ended, asked),
+                Phase(otel_genai.IMPORT, observed.started, self._engines.started),
+                self._engines,
+                Phase(otel_genai.AWAIT_REQUEST, self._engines.ended, requested),
             )
             if first is not None:
-                phases = (*phases, Phase(otel_genai.FIRST_REQUEST, asked, ended))
-        return heard._replace(ended=ended, phases=phases)
+                phases = (*phases, Phase(otel_genai.FIRST_REQUEST, requested, ended))
+        return observed._replace(ended=ended, phases=phases)
 
 
 def _failure(error: BaseException, content: bool) -> Failure:
@@ -158,5 +168,5 @@ def _failure(error: BaseException, content: bool) -> Failure:
 
 
 if hasattr(os, "register_at_fork"):
-    # The start of the parent is the parent's to tell.
+    # The parent process reports its own start.
     os.register_at_fork(after_in_child=call_context.forget_cold_start)

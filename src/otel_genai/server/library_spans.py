@@ -1,4 +1,4 @@
-"""Spans that a library makes by itself: not those that are made here already, and the others in one trace with ours."""
+"""The drivers of `LibrarySpansRow`: spans that duplicate ours are left out, and the library's other spans join our trace."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from otel_genai.endpoint.rows import LibrarySpansRow
-    from otel_genai.patching.drivers import Driver
+    from otel_genai.patching.driver import Driver, Scope
 
-_ADOPTING: Final = Guard("spans that a library makes by itself are a trace of their own")
-
-
-def driver(row: LibrarySpansRow) -> Driver:
-    """For functions that make spans, set a provider, or look for a parent."""
-    return {"report": _leaving_out, "provider": _yielding, "parent": _adopting}[row.part]
+_FINDING_PARENT: Final = Guard("a library's own spans are a trace of their own")
 
 
-def _leaving_out(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+def library_spans_driver(row: LibrarySpansRow, found: Any, scope: Scope) -> Driver:  # noqa: ARG001
+    """The driver of the row's part."""
+    return {"report": _leave_out, "provider": _set_provider, "parent": _find_parent}[row.part]
+
+
+def _leave_out(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
     pass
 
 
-def _yielding(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:  # noqa: ARG001
+def _set_provider(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:  # noqa: ARG001
     provider = trace.get_tracer_provider()
     if isinstance(provider, trace.ProxyTracerProvider) or hasattr(provider, YIELDS_TO_LIBRARY):
         return wrapped(*args, **kwargs)
     return None
 
 
-def _adopting(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:  # noqa: ARG001
-    with _ADOPTING:
-        within = call_context.cold_start()
-        if within is not None:
-            return within
+def _find_parent(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:  # noqa: ARG001
+    with _FINDING_PARENT:
+        cold_start = call_context.cold_start()
+        if cold_start is not None:
+            return cold_start
     if not call_context.has_inherited_parent():
         return wrapped(*args, **kwargs)
-    # What the parent process has told the library is nearer than the trace that all of them were started within.
-    root = call_context.process_context()
+    # A parent that the parent process passed to the library is closer than the trace in which all processes were started.
+    inherited = call_context.process_context()
     with call_context.current(call_context.isolated()):
         found = wrapped(*args, **kwargs)
-    return found if trace.get_current_span(found).get_span_context().is_valid else root
+    return found if trace.get_current_span(found).get_span_context().is_valid else inherited

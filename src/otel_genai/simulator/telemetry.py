@@ -156,7 +156,7 @@ class ServerTelemetry:
 
     def __init__(self, **options: Any) -> None:
         """`options` are those of `otel_genai.instrument`. The environment is read now."""
-        config, providers = InstrumentOptions.of(**options)
+        config, providers = InstrumentOptions.parse(**options)
         self._operations = ManualOperations(_SCOPE, config, **providers)
         if config.record_file is not None:
             with _RECORDING:

@@ -1,6 +1,6 @@
-"""What of prompts and answers may leave the process: the user's redaction first, then a length limit for each part.
+"""Limits on content that leaves the process: the user's redaction first, then a length limit for each part.
 
-Everything that is written (attributes, events, recordings) is made from operations that passed here.
+Attributes, events and recordings are made from operations that have passed these functions.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _ELLIPSIS: Final = "…"
 
 
 def has_content(operation: Operation) -> bool:
-    """Whether there is anything to redact, limit or hide."""
-    failed_in_words = operation.failure is not None and operation.failure.message is not None
-    return operation.prompt is not None or bool(operation.response.messages) or failed_in_words
+    """Whether the operation has a prompt, an answer or an error message."""
+    has_message = operation.failure is not None and operation.failure.message is not None
+    return operation.prompt is not None or bool(operation.response.messages) or has_message
 
 
 def without(operation: Operation) -> Operation:
@@ -48,12 +48,12 @@ def without(operation: Operation) -> Operation:
 
 
 def redacted(operation: Operation, redact: Edit) -> Operation:
-    """The operation with every text in it passed through the user's function."""
+    """The operation with the user's function applied to every text."""
     return _edited(operation, lambda part: _with_text(part, redact), redact)
 
 
 def limited(operation: Operation, limit: int) -> Operation:
-    """The operation with every text cut to `limit` characters. Inline data above the limit is left out: half of it is worth nothing."""
+    """The operation with every text cut to `limit` characters. Inline data above the limit is left out: a part of it is useless."""
 
     def cut(text: str) -> str:
         return text if len(text) <= limit else text[: max(limit - 1, 0)] + _ELLIPSIS

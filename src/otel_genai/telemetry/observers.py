@@ -1,4 +1,4 @@
-"""Whoever wants to hear of every operation that ends: recorders, summaries, and an application's own code."""
+"""Observers: functions that receive every operation that ends. Recorders, summaries and applications register them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ _observers: list[Observer] = []
 
 
 def observe(callback: Observer) -> Callable[[], None]:
-    """Have `callback(operation, span)` called with every operation that ends, from any instrumentation of this package.
+    """Call `callback(operation, span)` with every operation that ends, from any instrumentation of this package.
 
-    The span has ended, and may be one that was not sampled. The callback runs where the operation ended, so it should be quick;
-    what it raises is logged and goes no further.
-    Returns a function that ends the observation.
+    The span has ended, and may not be sampled. The callback runs in the thread in which the operation ended, so it should be quick.
+    Its errors are logged and do not propagate. Returns a function that ends the observation.
     """
     _observers.append(callback)
 
@@ -36,7 +35,7 @@ def observe(callback: Observer) -> Callable[[], None]:
 
 
 def notify(operation: Operation, span: Span) -> None:
-    """Tell every observer of a finished operation."""
+    """Call every observer with a finished operation."""
     for observer in tuple(_observers):
         with _OBSERVING:
             observer(operation, span)

@@ -1,4 +1,4 @@
-"""Pure: our words into the conventions'. An operation goes in; attributes, content and measurements come out."""
+"""Operations in the names of the conventions: pure functions from an operation to attributes, content and measurements."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Rows:
 
     def __init__(self, kind: type[Request | Response], *rows: tuple[str, str]) -> None:
         fields, self._names = zip(*rows, strict=True)
-        self._read = itemgetter(*map(kind._fields.index, fields))  # all at once: most of them are not known
+        self._read = itemgetter(*map(kind._fields.index, fields))  # all at once: most of them are `None`
 
     def add(self, attributes: Attributes, record: Request | Response) -> None:
         for name, value in zip(self._names, self._read(record), strict=True):
@@ -66,7 +66,7 @@ _REQUEST_ROWS: Final = _Rows(
     ("conversation_id", gen_ai.CONVERSATION_ID),
     ("dimensions", gen_ai.EMBEDDINGS_DIMENSION_COUNT),
 )
-# They come after those of the request: what the server says wins over what was asked of it.
+# They follow the request's: the value that the server reports wins over the requested one.
 _RESPONSE_ROWS: Final = _Rows(
     Response,
     ("id", gen_ai.RESPONSE_ID),
@@ -88,7 +88,7 @@ def span_name(request: Request) -> str:
 
 
 def creation_attributes(request: Request) -> Attributes:
-    """What samplers may want to know: set when the span starts."""
+    """The attributes that a sampler can use: set when the span starts."""
     if request.function is not None:
         return {general.CODE_FUNCTION_NAME: request.function}
     attributes: Attributes = {
@@ -105,7 +105,7 @@ def creation_attributes(request: Request) -> Attributes:
 
 
 def outcome_attributes(operation: Operation) -> Attributes:
-    """Everything else but content: set when the operation has ended."""
+    """All other attributes except content: set when the operation has ended."""
     attributes: Attributes = {}
     if operation.failure is not None:
         attributes[general.ERROR_TYPE] = operation.failure.type
@@ -137,11 +137,11 @@ def outcome_attributes(operation: Operation) -> Attributes:
         attributes[name] = attributes.get(name, 0.0) + phase.ended - phase.started
     if response.extra:
         attributes |= response.extra
-        _add_pace_of_loading(attributes, timing)
+        _add_loading_speed(attributes, timing)
     return attributes
 
 
-def _add_pace_of_loading(attributes: Attributes, timing: Timing) -> None:
+def _add_loading_speed(attributes: Attributes, timing: Timing) -> None:
     size = attributes.get(otel_genai.LOAD_FILE_BYTES)
     if not size:
         return
@@ -150,17 +150,17 @@ def _add_pace_of_loading(attributes: Attributes, timing: Timing) -> None:
         attributes[otel_genai.LOAD_BYTES_PER_SECOND] = size / seconds
     from_disk = attributes.get(otel_genai.LOAD_DISK_READ_BYTES)
     if from_disk is not None:
-        # A disk is read in whole pages, and ahead.
+        # The system reads whole pages, and reads ahead: more than the files may come from the disk.
         attributes[otel_genai.LOAD_PAGE_CACHE_BYTES] = max(0, size - from_disk)
 
 
 def _is_streamed(request: Request) -> bool:
-    # Of a model in this process the times are known even if nobody was given the answer in pieces.
+    # The chunks of a model in this process are known even if the response is not streamed; then they are not reported.
     return request.stream or request.side is Side.CLIENT
 
 
 def exception_attributes(operation: Operation) -> Attributes:
-    """Of the event that says that an operation failed; empty if it did not."""
+    """The attributes of the event of a failed operation; empty if it did not fail."""
     failure = operation.failure
     if failure is None:
         return {}
@@ -174,7 +174,10 @@ def exception_attributes(operation: Operation) -> Attributes:
 
 
 def first_generation_attributes(operation: Operation, since_start: float | None) -> Attributes:
-    """Of the event that says that the process's own engine has generated for the first time."""
+    """The attributes of the event of the first generation by an engine of this process.
+
+    `since_start` is the time since the process began, in seconds.
+    """
     attributes = creation_attributes(operation.request)
     if since_start is not None:
         attributes[otel_genai.SINCE_PROCESS_START] = since_start
@@ -186,7 +189,7 @@ def _add_usage(attributes: Attributes, usage: Usage) -> None:
         attributes[gen_ai.USAGE_INPUT_TOKENS] = usage.input
     if usage.output is not None:
         attributes[gen_ai.USAGE_OUTPUT_TOKENS] = usage.output
-    # Providers fill the others with zeros where they do not apply; the conventions want them "when applicable".
+    # Providers report zero where these do not apply; the conventions ask for them "when applicable".
     if usage.cache_read:
         attributes[gen_ai.USAGE_CACHE_READ_INPUT_TOKENS] = usage.cache_read
     if usage.cache_write:
@@ -211,7 +214,7 @@ def _add_modalities(attributes: Attributes, usage: Usage) -> None:
 
 
 def content(operation: Operation) -> Attributes:
-    """Prompt and answer in the conventions' message schema, structured; empty if nothing was captured."""
+    """Prompt and answer in the conventions' message schema, as lists and dicts; empty if no content was captured."""
     attributes: Attributes = {}
     if operation.prompt is not None:
         if operation.prompt.system_instructions:
@@ -243,30 +246,34 @@ def _part(part: Part) -> dict[str, Any]:
         case Reasoning(content=text):
             return {"type": "reasoning", "content": _clean(text)}
         case ToolCall():
-            return _given({"type": "tool_call", "id": part.id, "name": part.name, "arguments": part.arguments})
+            return _without_none({"type": "tool_call", "id": part.id, "name": part.name, "arguments": part.arguments})
         case ToolCallResponse():
-            return _given({"type": "tool_call_response", "id": part.id}) | {"response": _cleaned(part.response)}
+            return _without_none({"type": "tool_call_response", "id": part.id}) | {"response": _cleaned(part.response)}
         case ServerToolCall():
-            return _given({"type": "server_tool_call", "id": part.id, "name": part.name, "server_tool_call": part.call})
+            return _without_none(
+                {"type": "server_tool_call", "id": part.id, "name": part.name, "server_tool_call": part.call}
+            )
         case ServerToolCallResponse():
-            return _given(
+            return _without_none(
                 {"type": "server_tool_call_response", "id": part.id, "server_tool_call_response": part.response}
             )
         case Compaction():
-            return _given({"type": "compaction", "id": part.id, "content": part.content})
+            return _without_none({"type": "compaction", "id": part.id, "content": part.content})
         case Blob():
-            return _given(
+            return _without_none(
                 {"type": "blob", "mime_type": part.mime_type, "modality": part.modality, "content": part.content}
             )
         case File():
-            return _given(
+            return _without_none(
                 {"type": "file", "mime_type": part.mime_type, "modality": part.modality, "file_id": part.file_id}
             )
         case Uri():
-            return _given({"type": "uri", "mime_type": part.mime_type, "modality": part.modality, "uri": part.uri})
+            return _without_none(
+                {"type": "uri", "mime_type": part.mime_type, "modality": part.modality, "uri": part.uri}
+            )
 
 
-def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _cleaned(value) for name, value in fields.items() if value is not None}
 
 
@@ -316,7 +323,7 @@ _CUT_SHORT: Final = frozenset({gen_ai.ABORT, gen_ai.ERROR})
 def measurements(
     operation: Operation, wanted: Container[Measure] = _EVERYTHING
 ) -> list[tuple[Measure, Sequence[float], Attributes]]:
-    """(measure, values, attributes) for all that is wanted and known; what is unknown is left out, never zero."""
+    """(measure, values, attributes) for each wanted measure that is known. An unknown one is absent, never zero."""
     request, response, timing = operation.request, operation.response, operation.timing
     attributes = creation_attributes(request)
     if response.model is not None:
@@ -338,14 +345,14 @@ def measurements(
             if mean is not None:
                 known.append((Measure.TIME_PER_OUTPUT_TOKEN, (mean,), attributes))
 
-    if timing.phases and _ran_to_its_end(operation):
+    if timing.phases and _is_complete(operation):
         for measure, phase in _BY_PHASE:
             parts = [part.ended - part.started for part in timing.phases if part.name == phase]
             if parts and measure in wanted:
                 known.append((measure, (sum(parts),), attributes))
 
     if response.service_tier is not None or response.system_fingerprint is not None:
-        attributes = attributes.copy()  # those of the chunks do not have these
+        attributes = attributes.copy()  # the metrics of chunks do not have these
         if response.service_tier is not None:
             attributes[openai.RESPONSE_SERVICE_TIER] = response.service_tier
         if response.system_fingerprint is not None:
@@ -370,7 +377,7 @@ def measurements(
     return known
 
 
-def _ran_to_its_end(operation: Operation) -> bool:
+def _is_complete(operation: Operation) -> bool:
     return (
         operation.failure is None
         and not operation.unfinished
@@ -383,5 +390,5 @@ def _by_modality(usage: Usage, total: str, breakdown: str | None) -> list[tuple[
     if not counted:
         return []
     counts: dict[str, int] = dict((breakdown and getattr(usage, breakdown)) or {})
-    counts[gen_ai.UNKNOWN_MODALITY] = counted - sum(counts.values())  # what the breakdown does not account for
+    counts[gen_ai.UNKNOWN_MODALITY] = counted - sum(counts.values())  # tokens that the breakdown leaves out
     return [(modality, count) for modality, count in counts.items() if count > 0]

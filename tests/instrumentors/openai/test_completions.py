@@ -9,7 +9,7 @@ import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 
 import otel_genai
-from otel_genai.endpoint.endpoint import Arguments
+from otel_genai.endpoint.arguments import Arguments
 from otel_genai.instrumentors.openai import completions
 from tests.support.openai.clients import BROKEN, NOT_GIVEN, async_client, attributes, client
 from tests.support.openai.expected_content import answered, content, said, without_content

@@ -12,7 +12,7 @@ import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 
 import otel_genai
-from otel_genai.endpoint.endpoint import Arguments
+from otel_genai.endpoint.arguments import Arguments
 from otel_genai.instrumentors.openai import embeddings
 from tests.support.openai.clients import NOT_GIVEN, async_client, attributes, client
 from tests.support.openai.scripted_server import Answer, scripted

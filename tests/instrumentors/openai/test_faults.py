@@ -212,7 +212,7 @@ def sabotage(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
 
     def with_bugs(**functions: Any) -> Ways:
         rows = [
-            row._replace(endpoint=replace(row.load(), **functions)) if isinstance(row, CallRow) else row
+            row._replace(endpoint=replace(row.resolve(), **functions)) if isinstance(row, CallRow) else row
             for row in OpenAIInstrumentor.rows
         ]
         monkeypatch.setattr(OpenAIInstrumentor, "rows", tuple(rows))
@@ -262,7 +262,7 @@ def test_a_call_with_a_bug_in_its_adapter(
     ways = sabotage(**{function: broken})
     assert [ways.ask(row), ways.ask(row)] == [unhindered] * 2
     spans = recorded.spans(2)
-    assert [attribute(span, "gen_ai.operation.name") for span in spans] == [row.load().default.operation] * 2
+    assert [attribute(span, "gen_ai.operation.name") for span in spans] == [row.resolve().default.operation] * 2
     assert {span.status.status_code for span in spans} == {StatusCode.UNSET}
     once_loudly(caplog, what)
 
@@ -307,7 +307,7 @@ def test_an_error_with_a_bug_in_its_adapter(
             "a request does not carry the trace context",
         ),
         (
-            lambda row: row._replace(served_model=broken) if isinstance(row, ResponseHeadersRow) else row,
+            lambda row: row._replace(response="no such keyword") if isinstance(row, ResponseHeadersRow) else row,
             "the model is reported as the response's body has it",
         ),
     ],

@@ -11,7 +11,7 @@ import pytest
 from opentelemetry.trace import SpanKind, StatusCode
 
 import otel_genai
-from otel_genai.endpoint.endpoint import Arguments
+from otel_genai.endpoint.arguments import Arguments
 from otel_genai.instrumentors.openai import audio, images, moderations
 from tests.support.openai import clients as openai_clients
 from tests.support.openai.clients import BROKEN, NOT_GIVEN, async_client

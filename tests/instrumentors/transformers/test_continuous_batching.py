@@ -1,4 +1,4 @@
-"""Continuous batching: one span a request, with the manager's own times, whoever waits for its outputs."""
+"""Continuous batching: one span a request, with the manager's own times."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ BASIC = {
 
 @pytest.fixture(scope="module")
 def model() -> Any:
-    """A model of this module's own, for batching changes how it attends."""
+    """A model of this module alone: batching needs another attention implementation."""
     made = make("llama")
     made.set_attn_implementation("paged|eager")
     return made
@@ -82,14 +82,14 @@ def outputs_of(manager: Any, request_id: str) -> list[Any]:
     return list(manager.request_id_iter(request_id))
 
 
-def test_a_batch_is_a_span_for_each_request_of_whoever_asked(model: Any, instrumented: Recorded) -> None:
+def test_each_request_of_a_batch_is_a_child_of_the_callers_span(model: Any, instrumented: Recorded) -> None:
     with trace.use_span(instrumented.tracer_provider.get_tracer("app").start_span("app"), end_on_exit=True):
         results = model.generate_batch([ids(HELLO), ids(SEA)], **settings())
     assert [len(result.generated_tokens) for result in results.values()] == [4, 4]
     *requests, app = instrumented.spans(3)
     assert all((span.parent, span.kind) == (app.context, SpanKind.INTERNAL) for span in requests)
-    told = sorted((without_times(span) for span in requests), key=lambda each: each["gen_ai.usage.input_tokens"])
-    assert told == [BASIC | {"gen_ai.usage.input_tokens": tokens} for tokens in sorted((HELLO_TOKENS, SEA_TOKENS))]
+    reported = sorted((without_times(span) for span in requests), key=lambda each: each["gen_ai.usage.input_tokens"])
+    assert reported == [BASIC | {"gen_ai.usage.input_tokens": tokens} for tokens in sorted((HELLO_TOKENS, SEA_TOKENS))]
 
 
 def test_times_are_the_managers_own(model: Any, instrumented: Recorded) -> None:
@@ -108,7 +108,7 @@ def test_times_are_the_managers_own(model: Any, instrumented: Recorded) -> None:
     assert (span.end_time - span.start_time) / 1e9 == pytest.approx(timing.duration, abs=1e-6)
 
 
-def test_times_of_tokens_are_told_if_the_application_has_them_noted(model: Any, instrumented: Recorded) -> None:
+def test_times_of_tokens_are_those_that_the_manager_records(model: Any, instrumented: Recorded) -> None:
     with observed() as operations:
         (result,) = model.generate_batch([ids(HELLO)], **settings(), record_timestamps=True).values()
     ((timing),) = [operation.timing for operation in operations]
@@ -135,14 +135,14 @@ def test_a_request_that_streams_has_the_time_of_each_output(model: Any, instrume
 def test_several_sequences_are_one_request(model: Any, instrumented: Recorded) -> None:
     results = model.generate_batch([ids(HELLO)], **settings(num_return_sequences=3, do_sample=True, top_p=0.5))
     assert len(results) == 3
-    told = attributes(instrumented.span())
-    assert told["gen_ai.usage.input_tokens"] == HELLO_TOKENS
-    assert told["gen_ai.usage.output_tokens"] == sum(len(each.generated_tokens) for each in results.values())
-    assert len(told["gen_ai.response.finish_reasons"]) == 3
-    assert (told["gen_ai.request.choice.count"], told["gen_ai.request.top_p"]) == (3, 0.5)
+    reported = attributes(instrumented.span())
+    assert reported["gen_ai.usage.input_tokens"] == HELLO_TOKENS
+    assert reported["gen_ai.usage.output_tokens"] == sum(len(each.generated_tokens) for each in results.values())
+    assert len(reported["gen_ai.response.finish_reasons"]) == 3
+    assert (reported["gen_ai.request.choice.count"], reported["gen_ai.request.top_p"]) == (3, 0.5)
 
 
-def test_a_sequence_that_comes_to_its_end_has_stopped(model: Any, instrumented: Recorded) -> None:
+def test_an_end_token_stops_a_sequence(model: Any, instrumented: Recorded) -> None:
     first = make("llama").generate(torch.tensor([ids(HELLO)]), max_new_tokens=1, do_sample=False)[0, -1].item()
     instrumented.spans(1)
     with managing(model) as manager:
@@ -152,7 +152,7 @@ def test_a_sequence_that_comes_to_its_end_has_stopped(model: Any, instrumented: 
     assert attribute(request, "gen_ai.usage.output_tokens") == 1
 
 
-def test_a_request_that_nobody_wants_any_more_is_no_error(model: Any, instrumented: Recorded) -> None:
+def test_a_cancelled_request_is_no_error(model: Any, instrumented: Recorded) -> None:
     with managing(model) as manager:
         request_id = manager.add_request(ids(HELLO), streaming=True, max_new_tokens=400)
         next(manager.request_id_iter(request_id))
@@ -163,7 +163,7 @@ def test_a_request_that_nobody_wants_any_more_is_no_error(model: Any, instrument
     assert 1 <= attribute(span, "gen_ai.usage.output_tokens") < 400
 
 
-def test_a_request_that_fails_says_so_without_its_words(
+def test_a_failed_request_is_an_error_without_its_message(
     model: Any, instrumented: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with managing(model) as manager:
@@ -180,14 +180,14 @@ def test_a_request_that_fails_says_so_without_its_words(
     assert "prompt" not in str(attributes(span).values())
 
 
-def test_a_request_that_a_manager_does_not_take_is_not_reported(model: Any, instrumented: Recorded) -> None:
+def test_a_request_that_a_manager_refuses_is_not_reported(model: Any, instrumented: Recorded) -> None:
     with managing(model) as manager:
         outputs_of(manager, manager.add_request(ids(HELLO)))
     assert manager.add_request(ids(HELLO)) is None
     instrumented.span()
 
 
-def test_managers_that_count_alike_are_told_apart(instrumented: Recorded) -> None:
+def test_equal_request_ids_of_two_managers_are_distinct(instrumented: Recorded) -> None:
     def batched(name: str) -> Any:
         made = make("llama")
         made.set_attn_implementation("paged|eager")
@@ -195,24 +195,24 @@ def test_managers_that_count_alike_are_told_apart(instrumented: Recorded) -> Non
         return made
 
     with managing(batched("one")) as first, managing(batched("two")) as second:
-        ids_given = [manager.add_request(ids(HELLO)) for manager in (first, second)]
-        assert ids_given == ["req_0", "req_0"]
+        request_ids = [manager.add_request(ids(HELLO)) for manager in (first, second)]
+        assert request_ids == ["req_0", "req_0"]
         for manager in (second, first):
             outputs_of(manager, "req_0")
     assert {attribute(span, "gen_ai.request.model") for span in instrumented.spans(2)} == {"one", "two"}
 
 
-async def test_outputs_that_are_called_back_in_an_event_loop(model: Any, instrumented: Recorded) -> None:
+async def test_outputs_may_be_delivered_to_a_handler_in_an_event_loop(model: Any, instrumented: Recorded) -> None:
     with managing(model) as manager:
-        told: asyncio.Queue[Any] = asyncio.Queue()
-        manager.register_result_handler("mine", told.put_nowait)
+        delivered: asyncio.Queue[Any] = asyncio.Queue()
+        manager.register_result_handler("mine", delivered.put_nowait)
         manager.add_request(ids(HELLO), request_id="mine")
-        output = await asyncio.wait_for(told.get(), 30)
+        output = await asyncio.wait_for(delivered.get(), 30)
     assert len(output.generated_tokens) == 4
     assert attribute(instrumented.span(), "gen_ai.usage.output_tokens") == 4
 
 
-def test_text_is_captured_where_a_tokenizer_is_known(model: Any, capturing: Recorded) -> None:
+def test_content_is_decoded_where_a_tokenizer_is_known(model: Any, capturing: Recorded) -> None:
     decoding.remember_pair(model, tokenizer())
     (result,) = model.generate_batch([ids(HELLO)], **settings()).values()
     span = capturing.span()

@@ -1,4 +1,4 @@
-"""Loading of real models: how long, how much, from where, and in which parts."""
+"""Loading of real models: durations, sizes, sources and phases."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.transformer_models import save
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Earlier versions do in one function what later ones do in several.
+# transformers 4.48 loads in one function, later versions in several.
 PARTS = tuple(
     part
     for place, name, part in (
@@ -29,14 +29,14 @@ PARTS = tuple(
     )
     if hasattr(place, name)
 )
-knows_files = pytest.mark.skipif("resolve" not in PARTS, reason="this version does not say which files it reads")
-on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process what it reads")
+knows_files = pytest.mark.skipif("resolve" not in PARTS, reason="this version does not report the files that it reads")
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc/self/io")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     saved = save("llama", tmp_path_factory.mktemp("models") / "tiny-llama")
-    # Whatever is imported for loading is imported now, and not read from disk in the middle of a test.
+    # Imports that loading needs happen now, so that no test counts their reads from disk.
     LlamaForCausalLM.from_pretrained(saved)
     return saved
 
@@ -46,7 +46,7 @@ def size_of(folder: Path) -> int:
 
 
 def model_load(recorded: Recorded) -> Any:
-    """The span of the one model that was loaded; the spans of its parts end before it does."""
+    """The span of the one loaded model. Its children, the phases, end before it."""
     *parts, load = recorded.spans(len(PARTS) + 1)
     assert tuple(part.name for part in parts) == PARTS
     assert all(part.parent == load.context for part in parts)
@@ -55,19 +55,19 @@ def model_load(recorded: Recorded) -> Any:
 
 @knows_files
 @pytest.mark.parametrize("load", [AutoModelForCausalLM, LlamaForCausalLM])
-def test_a_model_that_is_loaded(load: Any, folder: Path, instrumented: Recorded) -> None:
+def test_a_loaded_model_is_a_span_with_its_phases(load: Any, folder: Path, instrumented: Recorded) -> None:
     model = load.from_pretrained(folder)
     assert type(model) is LlamaForCausalLM
     span = model_load(instrumented)
     assert (span.name, span.kind) == ("load_model tiny-llama", SpanKind.INTERNAL)
-    told = attributes(span)
-    seconds = {name: told.pop(name) for name in [*told] if name.startswith("otel_genai.phase.")}
+    reported = attributes(span)
+    seconds = {name: reported.pop(name) for name in [*reported] if name.startswith("otel_genai.phase.")}
     assert seconds.keys() == {f"otel_genai.phase.{part}" for part in PARTS}
-    pace = told.pop("otel_genai.load.bytes_per_second")
+    pace = reported.pop("otel_genai.load.bytes_per_second")
     assert pace == pytest.approx(size_of(folder) / seconds["otel_genai.phase.read_weights"])
-    from_disk, from_memory = (told.pop(f"otel_genai.load.{name}_bytes", 0) for name in ("disk_read", "page_cache"))
+    from_disk, from_memory = (reported.pop(f"otel_genai.load.{name}_bytes", 0) for name in ("disk_read", "page_cache"))
     assert from_memory == max(0, size_of(folder) - from_disk)
-    assert told == {
+    assert reported == {
         "gen_ai.operation.name": "load_model",
         "gen_ai.provider.name": "huggingface",
         "gen_ai.request.model": "tiny-llama",
@@ -79,7 +79,7 @@ def test_a_model_that_is_loaded(load: Any, folder: Path, instrumented: Recorded)
     assert instrumented.metrics() == {}
 
 
-def test_what_an_application_gets_besides_the_model_stays(folder: Path, instrumented: Recorded) -> None:
+def test_loading_info_is_returned_unchanged(folder: Path, instrumented: Recorded) -> None:
     model, info = LlamaForCausalLM.from_pretrained(folder, output_loading_info=True)
     assert type(model) is LlamaForCausalLM
     assert not info["missing_keys"]
@@ -88,7 +88,7 @@ def test_what_an_application_gets_besides_the_model_stays(folder: Path, instrume
 
 @knows_files
 @on_linux
-def test_what_is_in_memory_already_comes_out_of_the_page_cache(folder: Path, instrumented: Recorded) -> None:
+def test_bytes_not_read_from_storage_are_from_the_page_cache(folder: Path, instrumented: Recorded) -> None:
     (folder / "model.safetensors").read_bytes()
     LlamaForCausalLM.from_pretrained(folder)
     assert attribute(model_load(instrumented), "otel_genai.load.page_cache_bytes") > 0
@@ -96,16 +96,16 @@ def test_what_is_in_memory_already_comes_out_of_the_page_cache(folder: Path, ins
 
 @knows_files
 @on_linux
-def test_what_the_process_has_read_from_storage_came_from_disk(
+def test_bytes_read_from_storage_are_from_disk(
     folder: Path, instrumented: Recorded, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    story = tmp_path / "io"
-    monkeypatch.setattr(loading, "_INPUT_AND_OUTPUT", story)
-    story.write_text("rchar: 5\nread_bytes: 4096\nwrite_bytes: 1\n")
+    counters = tmp_path / "io"
+    monkeypatch.setattr(loading, "_INPUT_AND_OUTPUT", counters)
+    counters.write_text("rchar: 5\nread_bytes: 4096\nwrite_bytes: 1\n")
     read = LlamaForCausalLM._load_pretrained_model
 
     def read_from_disk(*arguments: Any, **named: Any) -> Any:
-        story.write_text("rchar: 6\nread_bytes: 8192\nwrite_bytes: 1\n")
+        counters.write_text("rchar: 6\nread_bytes: 8192\nwrite_bytes: 1\n")
         return read(*arguments, **named)
 
     monkeypatch.setattr(LlamaForCausalLM, "_load_pretrained_model", staticmethod(read_from_disk))
@@ -115,25 +115,25 @@ def test_what_the_process_has_read_from_storage_came_from_disk(
     assert attribute(span, "otel_genai.load.page_cache_bytes") == size_of(folder) - 4096
 
 
-def test_where_the_system_does_not_tell_nothing_is_said_of_disks(
+def test_without_the_systems_counters_there_are_no_disk_attributes(
     folder: Path, instrumented: Recorded, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(loading, "_INPUT_AND_OUTPUT", tmp_path / "absent")
     LlamaForCausalLM.from_pretrained(folder)
-    told = attributes(model_load(instrumented))
-    assert told.keys().isdisjoint({"otel_genai.load.disk_read_bytes", "otel_genai.load.page_cache_bytes"})
-    assert told["otel_genai.load.device"] == "cpu"
+    reported = attributes(model_load(instrumented))
+    assert reported.keys().isdisjoint({"otel_genai.load.disk_read_bytes", "otel_genai.load.page_cache_bytes"})
+    assert reported["otel_genai.load.device"] == "cpu"
 
 
 @knows_files
-def test_a_model_that_is_spread_over_devices(folder: Path, instrumented: Recorded, tmp_path: Path) -> None:
+def test_a_model_spread_over_devices_has_a_dispatch_phase(folder: Path, instrumented: Recorded, tmp_path: Path) -> None:
     LlamaForCausalLM.from_pretrained(folder, device_map={"model": "cpu", "lm_head": "disk"}, offload_folder=tmp_path)
     *parts, load = instrumented.spans(len(PARTS) + 2)
     assert tuple(part.name for part in parts) == (*PARTS, "dispatch")
     assert attribute(load, "otel_genai.phase.dispatch") > 0
 
 
-def test_a_model_that_is_not_there(tmp_path: Path, instrumented: Recorded) -> None:
+def test_a_missing_model_is_an_error(tmp_path: Path, instrumented: Recorded) -> None:
     with pytest.raises(OSError, match=r"model\.safetensors"):
         LlamaForCausalLM.from_pretrained(tmp_path)
     *parts, load = instrumented.spans(PARTS.index("read_weights") + 1)
@@ -143,7 +143,7 @@ def test_a_model_that_is_not_there(tmp_path: Path, instrumented: Recorded) -> No
 
 
 @pytest.mark.parametrize("load", [AutoTokenizer, PreTrainedTokenizerFast])
-def test_a_tokenizer_that_is_loaded(load: Any, folder: Path, instrumented: Recorded) -> None:
+def test_a_loaded_tokenizer_is_a_span(load: Any, folder: Path, instrumented: Recorded) -> None:
     tokenizer = load.from_pretrained(folder)
     assert tokenizer("Hello")["input_ids"]
     span = instrumented.span()
@@ -152,7 +152,7 @@ def test_a_tokenizer_that_is_loaded(load: Any, folder: Path, instrumented: Recor
     assert instrumented.metrics() == {}
 
 
-def test_a_model_that_is_moved(folder: Path, instrumented: Recorded) -> None:
+def test_a_moved_model_is_a_span(folder: Path, instrumented: Recorded) -> None:
     model = LlamaForCausalLM.from_pretrained(folder)
     model_load(instrumented)
     assert model.to("cpu") is model
@@ -162,7 +162,7 @@ def test_a_model_that_is_moved(folder: Path, instrumented: Recorded) -> None:
     assert attribute(move, "otel_genai.load.memory_bytes") == model.get_memory_footprint()
 
 
-def test_files_that_are_fetched_from_the_hub(tmp_path: Path, instrumented: Recorded) -> None:
+def test_a_download_from_the_hub_is_a_span(tmp_path: Path, instrumented: Recorded) -> None:
     import huggingface_hub
 
     commit = "0123456789abcdef0123456789abcdef01234567"
@@ -178,7 +178,7 @@ def test_files_that_are_fetched_from_the_hub(tmp_path: Path, instrumented: Recor
     assert attribute(span, "otel_genai.load.file_bytes") == 2
 
 
-def test_a_data_set_is_no_model(tmp_path: Path, instrumented: Recorded) -> None:
+def test_a_download_of_a_data_set_has_no_model(tmp_path: Path, instrumented: Recorded) -> None:
     import huggingface_hub
 
     with pytest.raises(Exception, match=r"cache|offline|snapshot"):
@@ -186,9 +186,7 @@ def test_a_data_set_is_no_model(tmp_path: Path, instrumented: Recorded) -> None:
     assert instrumented.span().name == "download"
 
 
-def test_a_tokenizer_that_was_loaded_by_the_same_name_decodes_what_the_model_says(
-    folder: Path, capturing: Recorded
-) -> None:
+def test_a_tokenizer_loaded_by_the_same_name_decodes_the_models_output(folder: Path, capturing: Recorded) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = LlamaForCausalLM.from_pretrained(folder)
     ids = model.generate(**tokenizer("Hello", return_tensors="pt"), max_new_tokens=4, do_sample=False)

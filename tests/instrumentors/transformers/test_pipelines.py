@@ -1,4 +1,4 @@
-"""Pipelines: one span for what the application asked, and the generations beneath it."""
+"""Pipelines: one span a call, with its generations as children."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ CHAT: list[dict[str, str]] = [
 
 @pytest.fixture(scope="module")
 def generator() -> Any:
-    """A pipeline that generates text: always the same, and four tokens."""
-    # A model of its own, for it is known from now on which tokenizer it goes with.
-    made = pipeline("text-generation", model=make("llama"), tokenizer=tokenizer(), device="cpu")
-    return lambda *inputs, **options: made(*inputs, **{"max_new_tokens": 4, "do_sample": False, **options})
+    """A pipeline that generates four tokens, the same in every run."""
+    # A model of its own: from now on the instrumentation knows its tokenizer.
+    generate = pipeline("text-generation", model=make("llama"), tokenizer=tokenizer(), device="cpu")
+    return lambda *inputs, **options: generate(*inputs, **{"max_new_tokens": 4, "do_sample": False, **options})
 
 
 def names(recorded: Recorded, count: int) -> list[str]:
     return [span.name for span in recorded.spans(count)]
 
 
-def test_a_text(generator: Any, instrumented: Recorded) -> None:
+def test_a_text_is_one_generation(generator: Any, instrumented: Recorded) -> None:
     ((answer),) = generator("Tell me something")
     assert answer["generated_text"].startswith("Tell me something")
     generation, run = instrumented.spans(2)
@@ -64,19 +64,19 @@ def test_a_conversation_is_a_chat(chat: Any, generator: Any, instrumented: Recor
     assert names(instrumented, 2) == ["chat tiny/llama", "pipeline tiny/llama"]
 
 
-def test_several_conversations(generator: Any, instrumented: Recorded) -> None:
+def test_several_conversations_are_several_chats(generator: Any, instrumented: Recorded) -> None:
     assert len(generator([CHAT, CHAT])) == 2
     assert names(instrumented, 3) == ["chat tiny/llama", "chat tiny/llama", "pipeline tiny/llama"]
 
 
-def test_a_batch_is_one_generation(generator: Any, instrumented: Recorded) -> None:
+def test_each_batch_is_one_generation(generator: Any, instrumented: Recorded) -> None:
     assert len(generator(["One", "Two", "Three"], batch_size=2)) == 3
     first, second, run = instrumented.spans(3)
     assert [attribute(span, "gen_ai.usage.output_tokens") for span in (first, second)] == [8, 4]
     assert first.parent == second.parent == run.context
 
 
-def test_what_is_evaluated_later_is_not_claimed(generator: Any, instrumented: Recorded) -> None:
+def test_generations_after_the_call_are_no_children(generator: Any, instrumented: Recorded) -> None:
     def texts() -> Iterator[str]:
         yield "One"
         yield "Two"
@@ -89,14 +89,14 @@ def test_what_is_evaluated_later_is_not_claimed(generator: Any, instrumented: Re
     assert (first.parent, second.parent) == (None, None)
 
 
-def test_an_error_is_both_spans(generator: Any, instrumented: Recorded) -> None:
+def test_an_error_fails_both_spans(generator: Any, instrumented: Recorded) -> None:
     with pytest.raises(ValueError, match="num_return_sequences"):
         generator("One", num_return_sequences=2)
     generation, run = instrumented.spans(2)
     assert [attribute(span, "error.type") for span in (generation, run)] == ["ValueError", "ValueError"]
 
 
-def test_a_task_that_generates_nothing_has_its_span(instrumented: Recorded) -> None:
+def test_a_task_without_generation_has_a_span(instrumented: Recorded) -> None:
     config = model("llama").config.__class__(**{**model("llama").config.to_dict(), "num_labels": 2})
     config._name_or_path = "tiny/judge"
     config.pad_token_id = tokenizer().pad_token_id
@@ -111,7 +111,7 @@ def test_a_task_that_generates_nothing_has_its_span(instrumented: Recorded) -> N
 # ── content ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_without_capture_nothing_is_told_of_what_was_said(generator: Any, instrumented: Recorded) -> None:
+def test_content_is_off_by_default(generator: Any, instrumented: Recorded) -> None:
     generator(CHAT)
     assert not any(CONTENT & attributes(span).keys() for span in instrumented.spans(2))
 
@@ -123,21 +123,21 @@ def test_a_conversation_is_captured_as_its_messages(generator: Any, capturing: R
         {"role": "system", "parts": [{"type": "text", "content": "Be brief."}]},
         {"role": "user", "parts": [{"type": "text", "content": "What is the weather like?"}]},
     ]
-    said_by_model = answer["generated_text"][-1]["content"]
-    assert said_by_model in content(generation, "output.messages")[0]["parts"][0]["content"]
+    output_text = answer["generated_text"][-1]["content"]
+    assert output_text in content(generation, "output.messages")[0]["parts"][0]["content"]
 
 
-def test_texts_are_captured_as_those_of_a_user(generator: Any, capturing: Recorded) -> None:
+def test_texts_are_captured_as_messages_of_a_user(generator: Any, capturing: Recorded) -> None:
     generator(["One", "Two"])
     *_, run = capturing.spans(3)
     assert content(run, "input.messages") == [said("user", "One"), said("user", "Two")]
 
 
-def test_parts_of_a_message_that_are_text_are_captured(capturing: Recorded) -> None:
+def test_text_parts_of_a_message_are_captured(capturing: Recorded) -> None:
     from otel_genai.content import Message, Prompt, Text
-    from otel_genai.endpoint.endpoint import Arguments
+    from otel_genai.endpoint.arguments import Arguments
     from otel_genai.instrumentors.transformers.pipelines import pipeline_prompt
 
     parts = [{"type": "image", "url": "https://example.com/a.png"}, {"type": "text", "text": "What is this?"}]
-    asked = Arguments(None, ([{"role": "user", "content": parts}],), {})
-    assert pipeline_prompt(asked) == Prompt(messages=(Message("user", (Text("What is this?"),)),))
+    arguments = Arguments(None, ([{"role": "user", "content": parts}],), {})
+    assert pipeline_prompt(arguments) == Prompt(messages=(Message("user", (Text("What is this?"),)),))

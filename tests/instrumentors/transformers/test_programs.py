@@ -1,4 +1,4 @@
-"""Programs with streamers, unmodified, under `otel-genai run`: they do what they do under `python`, and every token is seen."""
+"""Unmodified programs with streamers under `otel-genai run`: the same output as under `python`, and every token recorded."""
 
 from __future__ import annotations
 
@@ -73,17 +73,17 @@ PROGRAMS: dict[str, tuple[str, int, str, int]] = {
     "iterator": (ITERATOR, 0, "True\n", 2),
     "spawn": (SPAWN, 0, "[14]\n", 1),
 }
-"""Name → program, its exit status, what it prints, and how often it generates."""
+"""Name → program, exit status, output, number of generations."""
 
 
 @pytest.fixture(scope="module")
 def saved_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder to load a model and its tokenizer from."""
+    """A folder with a model and its tokenizer."""
     return save("llama", tmp_path_factory.mktemp("models") / "small")
 
 
 def generations(folder: Path) -> Iterator[dict[str, Any]]:
-    """The recorded operations of all processes that generated text."""
+    """The recorded generations of all processes."""
     for path in sorted(folder.glob("run*.jsonl")):
         for operation in operations(path):
             if operation["request"]["operation"] == "text_completion":
@@ -91,7 +91,7 @@ def generations(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_a_program_in_a_folder_does_what_it_does_and_is_seen(name: str, saved_model: Path, tmp_path: Path) -> None:
+def test_a_program_runs_as_under_python_and_is_recorded(name: str, saved_model: Path, tmp_path: Path) -> None:
     program, status, printed, count = PROGRAMS[name]
     script = tmp_path / "scripts" / f"{name}.py"
     script.parent.mkdir()
@@ -99,8 +99,8 @@ def test_a_program_in_a_folder_does_what_it_does_and_is_seen(name: str, saved_mo
     launcher = (*RUN, "--record", "run.jsonl")
     done = outcome(launcher, f"scripts/{name}.py", cwd=tmp_path, **QUIET)
     assert done[:2] == (status, printed), done[2]
-    seen = [*generations(tmp_path)]
-    assert [(line["request"]["model"], line["usage"], line["tokens"]) for line in seen] == [
+    recorded = [*generations(tmp_path)]
+    assert [(line["request"]["model"], line["usage"], line["tokens"]) for line in recorded] == [
         ("small", {"input": 10, "output": 4}, [1, 1, 1, 1])
     ] * count
 

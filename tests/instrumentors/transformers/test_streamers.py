@@ -1,4 +1,4 @@
-"""Streamers: they stay the application's own, and every token that they are given has its time."""
+"""Streamers: the application's own is unchanged, and every token put to it has its time."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.support.transformer_models import (
     HELLO_TOKENS,
     LIMITED,
     SEA,
-    asked,
     encoded,
+    inputs,
     make,
     model,
     output,
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from otel_genai.operation import Operation
 
 STREAMED = LIMITED | {"gen_ai.request.stream": True}
-"""Of a call that was given `HELLO` and came to its limit of four tokens."""
+"""The attributes of a call with `HELLO` and a streamer that ends at its limit of four tokens."""
 
 
 class Sink:
-    """A streamer that is none of the library's: it has what a streamer needs and nothing else, so no weak references either."""
+    """A streamer with `put` and `end` alone: no class of the library, no weak references."""
 
     __slots__ = ("ends", "puts")
 
@@ -53,7 +53,7 @@ class Sink:
 
 
 class Failing(Sink):
-    """One that raises at the third token."""
+    """A streamer that raises at the third token."""
 
     __slots__ = ()
 
@@ -66,31 +66,31 @@ class Failing(Sink):
 # ── the streamer is the application's ──────────────────────────────────────────────────────────────────────────────────
 
 
-def test_text_is_printed_as_without(instrumented: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_is_printed_as_without_instrumentation(instrumented: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
     streamer = TextStreamer(tokenizer())
     before = dict(vars(streamer))
-    ids = model("llama").generate(**asked(streamer=streamer))
+    ids = model("llama").generate(**inputs(streamer=streamer))
     assert capsys.readouterr().out == tokenizer().decode(ids[0]) + "\n"
     assert vars(streamer).keys() == before.keys()
     assert attributes(instrumented.span()) == STREAMED
 
 
-def test_an_object_with_the_two_methods_will_do(instrumented: Recorded) -> None:
+def test_any_object_with_put_and_end_is_a_streamer(instrumented: Recorded) -> None:
     sink = Sink()
-    ids = model("llama").generate(**asked(streamer=sink)).tolist()[0]
+    ids = model("llama").generate(**inputs(streamer=sink)).tolist()[0]
     assert sink.puts == [[ids[:HELLO_TOKENS]], *([token] for token in ids[HELLO_TOKENS:])]
     assert sink.ends == 1
     assert attributes(instrumented.span()) == STREAMED
 
 
-def test_a_streamer_may_be_given_by_position(instrumented: Recorded) -> None:
+def test_a_streamer_may_be_passed_by_position(instrumented: Recorded) -> None:
     sink = Sink()
     model("llama").generate(encoded(HELLO)["input_ids"], None, None, None, None, None, None, sink, max_new_tokens=4)
     assert (len(sink.puts), sink.ends) == (1 + 4, 1)
     assert attributes(instrumented.span()) == STREAMED
 
 
-def test_within_the_library_a_streamer_is_what_it_is(instrumented: Recorded) -> None:
+def test_the_library_gets_an_equivalent_streamer(instrumented: Recorded) -> None:
     class Words(TextStreamer):  # type: ignore[misc]
         def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
             seen.append(type(self))
@@ -109,16 +109,16 @@ def test_within_the_library_a_streamer_is_what_it_is(instrumented: Recorded) -> 
     words = Words(tokenizer(), skip_prompt=True)
     looking = make("llama")
     looking.__class__ = Looking
-    looking.generate(**asked(streamer=words))
+    looking.generate(**inputs(streamer=words))
     assert set(seen) == {Words}
     assert words.noted == "by the library"
     assert attributes(instrumented.span()) == STREAMED
 
 
-def test_a_streamer_serves_one_call_after_the_other(instrumented: Recorded) -> None:
+def test_one_streamer_serves_several_calls(instrumented: Recorded) -> None:
     sink = Sink()
     for _ in range(2):
-        model("llama").generate(**asked(streamer=sink))
+        model("llama").generate(**inputs(streamer=sink))
     assert (len(sink.puts), sink.ends) == (2 * (1 + 4), 2)
     assert [attributes(span) for span in instrumented.spans(2)] == [STREAMED, STREAMED]
 
@@ -126,10 +126,10 @@ def test_a_streamer_serves_one_call_after_the_other(instrumented: Recorded) -> N
 # ── threads ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_generation_in_a_bare_thread_belongs_to_whoever_made_the_streamer(instrumented: Recorded) -> None:
+def test_generation_in_a_bare_thread_is_a_child_of_the_span_where_the_streamer_was_made(instrumented: Recorded) -> None:
     with trace.use_span(instrumented.tracer_provider.get_tracer("app").start_span("app"), end_on_exit=True):
         streamer = TextIteratorStreamer(tokenizer(), skip_prompt=True, timeout=PATIENCE_S)
-        thread = threading.Thread(target=model("llama").generate, kwargs=asked(streamer=streamer))
+        thread = threading.Thread(target=model("llama").generate, kwargs=inputs(streamer=streamer))
         thread.start()
         text = "".join(streamer)
         thread.join()
@@ -143,8 +143,8 @@ async def test_an_asynchronous_streamer(instrumented: Recorded) -> None:
     with trace.use_span(instrumented.tracer_provider.get_tracer("app").start_span("app"), end_on_exit=True):
         streamer = AsyncTextIteratorStreamer(tokenizer(), skip_prompt=True, timeout=PATIENCE_S)
         loop = asyncio.get_running_loop()
-        # Unlike `asyncio.to_thread`, this takes no context along.
-        generating = loop.run_in_executor(None, lambda: model("llama").generate(**asked(streamer=streamer)))
+        # Unlike `asyncio.to_thread`, this copies no context.
+        generating = loop.run_in_executor(None, lambda: model("llama").generate(**inputs(streamer=streamer)))
         text = "".join([piece async for piece in streamer])
         await generating
     call, app = instrumented.spans(2)
@@ -153,9 +153,9 @@ async def test_an_asynchronous_streamer(instrumented: Recorded) -> None:
     assert text == tokenizer().decode(output()[0])
 
 
-def test_in_a_bare_thread_with_a_streamer_that_nobody_knows_of_a_call_stands_alone(instrumented: Recorded) -> None:
+def test_in_a_bare_thread_with_an_unknown_streamer_a_call_has_no_parent(instrumented: Recorded) -> None:
     with trace.use_span(instrumented.tracer_provider.get_tracer("app").start_span("app"), end_on_exit=True):
-        thread = threading.Thread(target=model("llama").generate, kwargs=asked(streamer=Sink()))
+        thread = threading.Thread(target=model("llama").generate, kwargs=inputs(streamer=Sink()))
         thread.start()
         thread.join()
     call, _ = instrumented.spans(2)
@@ -167,11 +167,11 @@ def test_in_a_bare_thread_with_a_streamer_that_nobody_knows_of_a_call_stands_alo
 
 
 def test_every_token_has_its_time(operations: list[Operation], instrumented: Recorded) -> None:
-    model("llama").generate(**asked(streamer=Sink()))
+    model("llama").generate(**inputs(streamer=Sink()))
     (timing,) = [operation.timing for operation in operations]
     assert (len(timing.asked), len(timing.chunks), timing.tokens) == (4, 4, [1, 1, 1, 1])
     assert timing.first_token == timing.chunks[0]
-    # A token is asked for after the one before has been taken, or, the first, after the prompt has.
+    # A token is asked for once the streamer has taken the previous one; the first, once it has taken the prompt.
     moments = [timing.started]
     for asked_at, came in zip(timing.asked, timing.chunks, strict=True):
         moments += [asked_at, came]
@@ -190,10 +190,10 @@ def test_every_token_has_its_time(operations: list[Operation], instrumented: Rec
     }
 
 
-def test_tokens_that_an_assistant_guessed_come_together(operations: list[Operation], instrumented: Recorded) -> None:
-    # The assistant is the model itself, so all of its guesses are right.
+def test_accepted_tokens_of_an_assistant_have_one_time(operations: list[Operation], instrumented: Recorded) -> None:
+    # The assistant is the model itself, so all of its tokens are accepted.
     sink = Sink()
-    model("llama").generate(**asked(max_new_tokens=8, assistant_model=make("llama"), streamer=sink))
+    model("llama").generate(**inputs(max_new_tokens=8, assistant_model=make("llama"), streamer=sink))
     (timing,) = [operation.timing for operation in operations]
     assert list(timing.tokens) == [len(put[0]) if isinstance(put[0], list) else 1 for put in sink.puts[1:]]
     assert sum(timing.tokens) == 8
@@ -201,12 +201,10 @@ def test_tokens_that_an_assistant_guessed_come_together(operations: list[Operati
     assert attribute(instrumented.span(), "gen_ai.usage.output_tokens") == 8
 
 
-def test_of_several_sequences_those_count_that_have_not_ended(
-    operations: list[Operation], instrumented: Recorded
-) -> None:
+def test_tokens_of_ended_sequences_are_not_counted(operations: list[Operation], instrumented: Recorded) -> None:
     end = output(HELLO, SEA)[0][1]
     sink = Sink()
-    model("llama").generate(**asked(HELLO, SEA, eos_token_id=end, streamer=sink))
+    model("llama").generate(**inputs(HELLO, SEA, eos_token_id=end, streamer=sink))
     assert [len(put) for put in sink.puts] == [2, 2, 2, 2, 2]
     assert [operation.timing.tokens for operation in operations] == [[2, 2, 1, 1]]
     span = instrumented.span()
@@ -217,10 +215,10 @@ def test_of_several_sequences_those_count_that_have_not_ended(
 # ── how streams end ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_streamer_that_raises_ends_the_call_with_what_came(instrumented: Recorded) -> None:
+def test_an_exception_of_the_streamer_ends_the_call_with_its_tokens(instrumented: Recorded) -> None:
     failing = Failing()
     with pytest.raises(LookupError, match=r"^the third token is refused$"):
-        model("llama").generate(**asked(streamer=failing))
+        model("llama").generate(**inputs(streamer=failing))
     assert failing.ends == 0
     assert attributes(instrumented.span()) == STREAMED | {
         "error.type": "LookupError",
@@ -229,15 +227,15 @@ def test_a_streamer_that_raises_ends_the_call_with_what_came(instrumented: Recor
     }
 
 
-def test_beams_cannot_be_streamed_and_that_is_reported(instrumented: Recorded) -> None:
+def test_the_librarys_refusal_to_stream_beams_is_reported(instrumented: Recorded) -> None:
     with pytest.raises(ValueError, match="beam search"):
-        model("llama").generate(**asked(num_beams=2, streamer=Sink()))
+        model("llama").generate(**inputs(num_beams=2, streamer=Sink()))
     assert attributes(instrumented.span()) == {
         name: value for name, value in STREAMED.items() if not name.startswith(("gen_ai.response", "gen_ai.usage"))
     } | {"error.type": "ValueError"}
 
 
-def test_the_end_of_the_call_is_the_end_however_often_the_streamer_is_told(instrumented: Recorded) -> None:
+def test_the_call_ends_when_it_returns_however_often_end_is_called(instrumented: Recorded) -> None:
     class Impatient(Sink):
         __slots__ = ()
 
@@ -246,12 +244,12 @@ def test_the_end_of_the_call_is_the_end_however_often_the_streamer_is_told(instr
             self.end()
 
     impatient = Impatient()
-    model("llama").generate(**asked(streamer=impatient))
+    model("llama").generate(**inputs(streamer=impatient))
     assert impatient.ends == 5 + 1
     assert attributes(instrumented.span()) == STREAMED
 
 
-def test_a_streamer_whose_end_raises(instrumented: Recorded) -> None:
+def test_an_exception_of_the_streamers_end_fails_the_call(instrumented: Recorded) -> None:
     class Endless(Sink):
         __slots__ = ()
 
@@ -259,7 +257,7 @@ def test_a_streamer_whose_end_raises(instrumented: Recorded) -> None:
             raise LookupError("no end")
 
     with pytest.raises(LookupError):
-        model("llama").generate(**asked(streamer=Endless()))
+        model("llama").generate(**inputs(streamer=Endless()))
     assert attributes(instrumented.span()) == STREAMED | {
         "error.type": "LookupError",
         "gen_ai.response.finish_reasons": ("error",),
@@ -274,7 +272,7 @@ def test_content_is_decoded_with_the_streamers_tokenizer(capturing: Recorded) ->
         [{"role": "user", "content": "One, two?"}], add_generation_prompt=True, tokenize=False
     )
     streamer = TextStreamer(tokenizer(), skip_prompt=True)
-    ids = model("llama").generate(**asked(chat, streamer=streamer))
+    ids = model("llama").generate(**inputs(chat, streamer=streamer))
     prompt = encoded(chat)["input_ids"].shape[1]
     span = capturing.span()
     assert content(span, "input.messages") == [said("user", chat)]
@@ -282,8 +280,8 @@ def test_content_is_decoded_with_the_streamers_tokenizer(capturing: Recorded) ->
     assert content(span, "output.messages") == answered(text, finish_reason="length")
 
 
-def test_what_came_before_a_failure_is_content_too(capturing: Recorded) -> None:
+def test_tokens_before_a_failure_are_content(capturing: Recorded) -> None:
     text = tokenizer().decode(output()[0][:3])
     with pytest.raises(LookupError):
-        model("llama").generate(**asked(streamer=Failing()), tokenizer=tokenizer())
+        model("llama").generate(**inputs(streamer=Failing()), tokenizer=tokenizer())
     assert content(capturing.span(), "output.messages") == answered(text, finish_reason="error")

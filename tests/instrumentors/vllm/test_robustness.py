@@ -28,7 +28,7 @@ def test_sequences_added_before_instrumentation_are_ignored(recorded: Recorded) 
 
 @pytest.mark.parametrize(
     "broken",
-    ["sequences:stepped", "sequences:finished", "sequences:aborted", "sequences:bound", "sequences:Sequences.add"],
+    ["sequences:stepped", "sequences:finished", "sequences:aborted", "sequences:started", "sequences:Sequences.add"],
 )
 @pytest.mark.usefixtures("_lenient")
 def test_an_internal_error_fails_no_request(

@@ -24,7 +24,7 @@ from otel_genai.operation import Request
 from otel_genai.semconv import gen_ai
 
 if TYPE_CHECKING:
-    from otel_genai.endpoint.endpoint import Arguments
+    from otel_genai.endpoint.arguments import Arguments
     from otel_genai.operation import Response
 
 

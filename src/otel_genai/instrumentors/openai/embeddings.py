@@ -20,7 +20,7 @@ from otel_genai.operation import Request, Response, Usage
 from otel_genai.semconv import gen_ai
 
 if TYPE_CHECKING:
-    from otel_genai.endpoint.endpoint import Arguments
+    from otel_genai.endpoint.arguments import Arguments
 
 _FLOAT32_BYTES: Final = 4
 

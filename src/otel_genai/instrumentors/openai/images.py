@@ -16,7 +16,7 @@ from otel_genai.semconv import gen_ai
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_genai.endpoint.endpoint import Arguments
+    from otel_genai.endpoint.arguments import Arguments
 
 _OUTPUT_TYPE: Final = "image"
 

@@ -6,17 +6,18 @@ The files are imported when those modules are.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from operator import attrgetter
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from otel_genai.endpoint.rows import CallRow, RequestHeadersRow, ResponseHeadersRow
 from otel_genai.instrumentors.instrumentor import Instrumentor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 _CLIENT: Final = "openai._base_client"
 _RESOURCES: Final = "openai.resources"
-_AZURES_MODEL: Final = "x-ms-served-model"
+_SERVED_MODEL: Final = "x-ms-served-model"
 """Header that names the model behind an Azure deployment, which the body may not."""
 
 
@@ -25,14 +26,6 @@ def _both(module: str, target: str, endpoint: str, *, optional: bool = False) ->
     where, how = f"{_RESOURCES}.{module}", f"{__package__}.{endpoint}"
     yield CallRow(module=where, target=target, endpoint=how, optional=optional)
     yield CallRow(module=where, target=f"Async{target}", endpoint=how, optional=optional, awaits=True)
-
-
-def _served_model(reply: Mapping[str, Any]) -> str | None:
-    headers = reply["response"].headers
-    if _AZURES_MODEL not in headers:  # `get` takes twice as long to say so
-        return None
-    model: str = headers[_AZURES_MODEL]
-    return model
 
 
 class OpenAIInstrumentor(Instrumentor):
@@ -63,9 +56,14 @@ class OpenAIInstrumentor(Instrumentor):
         *_both("audio.translations", "Translations.create", "audio:TRANSCRIPT"),
         *_both("moderations", "Moderations.create", "moderations:MODERATION"),
         # Builds each attempt's request for both clients, from a copy of the caller's headers.
-        RequestHeadersRow(module=_CLIENT, target="BaseClient._build_request", headers=lambda request: request.headers),
+        RequestHeadersRow(module=_CLIENT, target="BaseClient._build_request", headers=attrgetter("headers")),
         *(
-            ResponseHeadersRow(module=_CLIENT, target=f"{client}._process_response", served_model=_served_model)
+            ResponseHeadersRow(
+                module=_CLIENT,
+                target=f"{client}._process_response",
+                response="response",
+                served_model=_SERVED_MODEL,
+            )
             for client in ("SyncAPIClient", "AsyncAPIClient")
         ),
     )

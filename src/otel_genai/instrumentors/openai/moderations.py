@@ -13,7 +13,7 @@ from otel_genai.operation import Request, Response
 from otel_genai.semconv import gen_ai
 
 if TYPE_CHECKING:
-    from otel_genai.endpoint.endpoint import Arguments
+    from otel_genai.endpoint.arguments import Arguments
 
 
 def moderation_request(arguments: Arguments) -> Request:

@@ -10,7 +10,7 @@ from otel_genai.operation import Failure
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from otel_genai.endpoint.endpoint import Arguments
+    from otel_genai.endpoint.arguments import Arguments
 
 
 class Parameter(NamedTuple):

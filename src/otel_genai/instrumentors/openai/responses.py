@@ -39,7 +39,7 @@ from otel_genai.semconv import gen_ai
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from otel_genai.endpoint.endpoint import Arguments
+    from otel_genai.endpoint.arguments import Arguments
 
 _API: Final = "responses"
 _PARAMETERS: Final[Parameters] = {
@@ -92,7 +92,7 @@ def fetch_request(arguments: Arguments) -> Request:
     return _request(
         gen_ai.FETCH_RESPONSE,
         arguments,
-        response_id=text(arguments.args[0] if arguments.args else arguments.kwargs.get("response_id")),
+        response_id=text(arguments.positional_or_keyword(0, "response_id")),
         stream=bool(arguments.kwargs.get("stream")),
         stream_cursor=None if cursor is None else str(cursor),
     )

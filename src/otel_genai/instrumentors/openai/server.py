@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
-    from otel_genai.endpoint.endpoint import Arguments
+    from otel_genai.endpoint.arguments import Arguments
 
 OPENAI: Final = "openai"
 """Also the provider of unknown servers: all that is known of them is OpenAI's protocol."""

@@ -5,11 +5,10 @@ Times are the manager's own. It has a time for each token only with `streaming` 
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.content import Message, Prompt, Text
-from otel_genai.endpoint.endpoint import Arguments, Endpoint, RequestState
+from otel_genai.endpoint.endpoint import Endpoint, RequestState
 from otel_genai.instrumentors.transformers.decoding import tokenizer_of
 from otel_genai.instrumentors.transformers.generate import generate_failure
 from otel_genai.instrumentors.transformers.model_name import model_name
@@ -19,6 +18,7 @@ from otel_genai.semconv import gen_ai, general, otel_genai
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
 
+    from otel_genai.endpoint.arguments import Arguments
     from otel_genai.operation import Timing
 
 _POSITIONS: Final = ("input_ids", "request_id", "max_new_tokens", "streaming", "record_timestamps", "eos_token_id")
@@ -29,7 +29,7 @@ _DEFAULT: Final = Request(operation=gen_ai.TEXT_COMPLETION, provider=otel_genai.
 
 
 def _named(arguments: Arguments) -> dict[str, Any]:
-    return {**dict(zip(_POSITIONS, arguments.args, strict=False)), **arguments.kwargs}
+    return arguments.by_name(_POSITIONS)
 
 
 def batched_request(arguments: Arguments) -> Request:
@@ -171,30 +171,25 @@ def _phases(timing: Timing, begun: float) -> Iterator[Phase]:
 # ── keys of requests ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def request_key(arguments: Arguments, result: Any) -> Hashable | None:
-    """The key of an added request; `None` if it was refused, or if the version has no `OutputRouter`."""
-    router = getattr(arguments.instance, "output_router", None)
-    return None if result is None or router is None else _key(router, result)
+def request_key(arguments: Arguments, result: Any) -> Hashable | None:  # noqa: ARG001
+    """The key of an added request, unique in its manager; `None` if it was refused."""
+    return None if result is None else _key(result)
 
 
-def delivered(arguments: Arguments) -> Iterator[tuple[Hashable, Any]]:
+def delivered(arguments: Arguments, result: Any) -> Iterator[tuple[Hashable, Any]]:  # noqa: ARG001
     """The outputs that the router delivers, one or several."""
     outputs = arguments.args[0] if arguments.args else next(iter(arguments.kwargs.values()))
     for output in outputs if isinstance(outputs, list) else (outputs,):
-        yield _key(arguments.instance, output.request_id), output
+        yield _key(output.request_id), output
 
 
-def cancelled(arguments: Arguments) -> Iterator[tuple[Hashable, None]]:
+def cancelled(arguments: Arguments, result: Any) -> Iterator[tuple[Hashable, None]]:  # noqa: ARG001
     """The request that the application cancels."""
-    request_id = arguments.args[0] if arguments.args else arguments.kwargs["request_id"]
-    router = getattr(arguments.instance, "output_router", None)
-    if router is not None:
-        yield _key(router, request_id), None
+    yield _key(arguments.positional_or_keyword(0, "request_id")), None
 
 
-def _key(router: Any, request_id: str) -> Hashable:
-    # Every manager numbers its requests from 0. Its router is the object known where requests are added and delivered.
-    return weakref.ref(router), request_id.partition(_CHILD)[0]
+def _key(request_id: str) -> Hashable:
+    return request_id.partition(_CHILD)[0]
 
 
 ADD_REQUEST: Final = Endpoint(

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.content import Message, Prompt, Text
-from otel_genai.endpoint.endpoint import Arguments, Endpoint, StreamerFold
+from otel_genai.endpoint.endpoint import Endpoint, StreamerFold
 from otel_genai.instrumentors.transformers.generation import POSITIONS, Generation
 from otel_genai.instrumentors.transformers.model_name import model_name
 from otel_genai.operation import Failure, Request, Response, Side, Usage
@@ -19,6 +19,7 @@ from otel_genai.semconv import gen_ai, otel_genai
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from otel_genai.endpoint.arguments import Arguments
     from otel_genai.endpoint.endpoint import StreamerTee
 
 _STREAMER: Final = POSITIONS.index("streamer")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_genai.instrumentors.transformers.decoding import tokenizer_of
 
 if TYPE_CHECKING:
-    from otel_genai.endpoint.endpoint import Arguments
+    from otel_genai.endpoint.arguments import Arguments
 
 POSITIONS: Final = (
     "inputs",
@@ -29,7 +29,7 @@ class Generation:
 
     def __init__(self, arguments: Arguments) -> None:
         self.model = arguments.instance
-        self.named: dict[str, Any] = {**dict(zip(POSITIONS, arguments.args, strict=False)), **arguments.kwargs}
+        self.named: dict[str, Any] = arguments.by_name(POSITIONS)
 
     def setting(self, name: str) -> Any:
         """A generation parameter: of the call, its configuration, the model's, or the library's default; `None` if it is set nowhere."""

@@ -1,6 +1,6 @@
 """Loading, most of a cold start: models, tokenizers, downloads from the hub, and moves to a device.
 
-Bytes from disk are those that all threads of the process read from storage meanwhile; the rest came from the page cache.
+Bytes from disk count the reads from storage of all threads meanwhile. The rest of the files came from the page cache.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.endpoint.endpoint import Arguments, Endpoint, StreamerFold
+from otel_genai.endpoint.endpoint import Endpoint, StreamerFold
 from otel_genai.instrumentors.model_names import short_name
 from otel_genai.instrumentors.transformers import decoding
 from otel_genai.instrumentors.transformers.generate import generate_failure
@@ -19,6 +19,7 @@ from otel_genai.semconv import otel_genai
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from otel_genai.endpoint.arguments import Arguments
     from otel_genai.endpoint.endpoint import StreamerTee
 
 _INPUT_AND_OUTPUT: Final = Path("/proc/self/io")
@@ -53,7 +54,7 @@ class _Load(StreamerFold):
     def __init__(self, read: Callable[[Any], _Extra]) -> None:
         self._read = read
         self._extra: _Extra = {}
-        self._read_before = _read_from_storage()
+        self._storage_before = _read_from_storage()
 
     def add(self, chunk: Any) -> bool:  # noqa: ARG002
         return False
@@ -62,9 +63,9 @@ class _Load(StreamerFold):
         self._extra |= self._read(result)
 
     def response(self) -> Response:
-        read_now = _read_from_storage()
-        if self._read_before is not None and read_now is not None:
-            self._extra[otel_genai.LOAD_DISK_READ_BYTES] = read_now - self._read_before
+        storage_now = _read_from_storage()
+        if self._storage_before is not None and storage_now is not None:
+            self._extra[otel_genai.LOAD_DISK_READ_BYTES] = storage_now - self._storage_before
         return Response(extra=self._extra)
 
 
@@ -86,11 +87,6 @@ def _tokenizer(result: Any) -> _Extra:
     return {}
 
 
-def nothing(result: Any) -> _Extra:  # noqa: ARG001
-    """No attributes: the phase has a duration alone."""
-    return {}
-
-
 def _loading(operation: str, name: Callable[[Arguments], str | None], read: Callable[[Any], _Extra]) -> Endpoint:
     default = Request(operation=operation, provider=otel_genai.HUGGING_FACE, side=Side.INTERNAL)
 
@@ -106,7 +102,7 @@ def _loading(operation: str, name: Callable[[Arguments], str | None], read: Call
 
 
 def _first(name: str) -> Callable[[Arguments], Any]:
-    return lambda arguments: arguments.args[0] if arguments.args else arguments.kwargs.get(name)
+    return lambda arguments: arguments.positional_or_keyword(0, name)
 
 
 _name_or_path: Final = _first("pretrained_model_name_or_path")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_genai.content import Message, Prompt, Text
-from otel_genai.endpoint.endpoint import Arguments, Endpoint, StreamerFold
+from otel_genai.endpoint.endpoint import Endpoint, StreamerFold
 from otel_genai.instrumentors.transformers import decoding
 from otel_genai.instrumentors.transformers.generate import generate_failure
 from otel_genai.instrumentors.transformers.model_name import model_name
@@ -18,6 +18,7 @@ from otel_genai.semconv import gen_ai, otel_genai
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from otel_genai.endpoint.arguments import Arguments
     from otel_genai.endpoint.endpoint import StreamerTee
 
 
@@ -47,7 +48,7 @@ def pipeline_inference(arguments: Arguments) -> str | None:
 
 
 def _inputs(arguments: Arguments) -> Any:
-    return arguments.args[0] if arguments.args else arguments.kwargs.get("inputs")
+    return arguments.positional_or_keyword(0, "inputs")
 
 
 def _chats(inputs: Any) -> list[Sequence[Mapping[str, Any]]]:

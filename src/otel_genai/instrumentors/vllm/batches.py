@@ -19,7 +19,7 @@ from otel_genai.semconv import gen_ai, otel_genai
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from otel_genai.endpoint.endpoint import Arguments
+    from otel_genai.endpoint.arguments import Arguments
 
 _BATCH: Final = Request(operation=otel_genai.BATCH, provider=otel_genai.VLLM, side=Side.INTERNAL)
 
@@ -43,7 +43,7 @@ POOL: Final = replace(GENERATE, inference=lambda _: None)
 
 
 def _params(arguments: Arguments, position: int) -> Any:
-    return arguments.args[position] if len(arguments.args) > position else arguments.kwargs["params"]
+    return arguments.positional_or_keyword(position, "params")
 
 
 def _search_request(params: Any, engine: Any) -> Request:

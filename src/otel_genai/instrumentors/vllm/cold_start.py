@@ -13,9 +13,9 @@ _COLD_START: Final = Request(operation=otel_genai.COLD_START, provider=otel_gena
 ROWS: Final = (
     # The server binds its port first, under a span of vLLM's own. vLLM has moved the function.
     *(
-        StartupRow(module=f"vllm.{module}", target="setup_server", of=_COLD_START, optional=True)
+        StartupRow(module=f"vllm.{module}", target="setup_server", request=_COLD_START, optional=True)
         for module in ("entrypoints.launchers.launcher", "entrypoints.openai.api_server")
     ),
-    StartupRow(module="vllm.v1.engine.async_llm", target="AsyncLLM.__init__", of=_COLD_START),
-    StartupRow(module="vllm.v1.engine.llm_engine", target="LLMEngine.__init__", of=_COLD_START),
+    StartupRow(module="vllm.v1.engine.async_llm", target="AsyncLLM.__init__", request=_COLD_START),
+    StartupRow(module="vllm.v1.engine.llm_engine", target="LLMEngine.__init__", request=_COLD_START),
 )

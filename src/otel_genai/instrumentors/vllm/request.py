@@ -16,7 +16,7 @@ from otel_genai.semconv import gen_ai, otel_genai
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_genai.endpoint.endpoint import Arguments
+    from otel_genai.endpoint.arguments import Arguments
 
 _POSITIONS: Final = ("request_id", "prompt", "params", "arrival_time", "lora_request")
 _NUMBERED_ID: Final = re.compile(r"(cmpl-.+)-\d+|(resp_.+)_\d+")
@@ -31,7 +31,7 @@ DEFAULT: Final = Request(operation=gen_ai.TEXT_COMPLETION, provider=otel_genai.V
 
 def named_arguments(arguments: Arguments) -> dict[str, Any]:
     """The arguments of `add_request` by name."""
-    return {**dict(zip(_POSITIONS, arguments.args, strict=False)), **arguments.kwargs}
+    return arguments.by_name(_POSITIONS)
 
 
 def request_params(named: Mapping[str, Any]) -> Any:

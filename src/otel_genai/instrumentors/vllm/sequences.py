@@ -26,22 +26,22 @@ from otel_genai.semconv import gen_ai, general, otel_genai
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping, Sequence
 
-    from otel_genai.endpoint.endpoint import Arguments
+    from otel_genai.endpoint.arguments import Arguments
     from otel_genai.operation import Timing
 
 
-class Bound(NamedTuple):
-    """A sequence that the output processor has taken, or, without a `state`, has dropped."""
+class Added(NamedTuple):
+    """A sequence in a call of `OutputProcessor.add_request`."""
 
     name: Hashable
     state: Any
-    """The processor's `RequestState` of it."""
+    """The processor's `RequestState` of the sequence; `None` if the call ended it (a session whose input has ended)."""
     arrived: float | None
     """When the engine's own clock for the request starts; wall clock, in seconds since the epoch."""
 
 
-class Ended(NamedTuple):
-    """A sequence that has ended."""
+class Finished(NamedTuple):
+    """The end of a sequence."""
 
     name: Hashable
     reason: str
@@ -61,9 +61,9 @@ class Sequences(SteppedRequestState):
         self._reasons: dict[Hashable, str] = {}
         self._arrived: float | None = None
 
-    def add(self, event: Bound | Ended) -> bool:
+    def add(self, event: Added | Finished) -> bool:
         """Take in that a sequence has begun or ended."""
-        if isinstance(event, Ended):
+        if isinstance(event, Finished):
             self._reasons[event.name] = event.reason
         elif event.state is not None:
             self._states.setdefault(event.name, event.state)
@@ -146,21 +146,18 @@ class Sequences(SteppedRequestState):
 # ── vllm/v1/engine/output_processor.py ─────────────────────────────────────────────────────────────────────────────────
 
 
-def bound(arguments: Arguments) -> tuple[Hashable, Bound]:
-    """The sequence that a call of `OutputProcessor.add_request` took or dropped."""
-    request = arguments.args[0] if arguments.args else arguments.kwargs["request"]
+def started(arguments: Arguments) -> tuple[Hashable, Added]:
+    """The sequence in a call of `OutputProcessor.add_request`."""
+    request = arguments.positional_or_keyword(0, "request")
     name = request.request_id
     state = arguments.instance.request_states.get(name)
-    return name, Bound(name, state, getattr(request, "arrival_time", None))
-
-
-_OUTPUTS: Final = "engine_core_outputs"
+    return name, Added(name, state, getattr(request, "arrival_time", None))
 
 
 def stepped(arguments: Arguments, states: Mapping[Hashable, Any], moment: float) -> None:
     """Add the tokens of one step to the states of its sequences. It runs at every step, for every sequence: keep it minimal."""
     state_of = states.get
-    for output in arguments.args[0] if arguments.args else arguments.kwargs[_OUTPUTS]:
+    for output in arguments.positional_or_keyword(0, "engine_core_outputs"):
         state = state_of(output.request_id)
         if state is not None:
             count = len(output.new_token_ids)
@@ -169,16 +166,16 @@ def stepped(arguments: Arguments, states: Mapping[Hashable, Any], moment: float)
                 state.counts.append(count)
 
 
-def finished(arguments: Arguments, result: Any) -> Iterator[tuple[Hashable, Ended]]:  # noqa: ARG001
+def finished(arguments: Arguments, result: Any) -> Iterator[tuple[Hashable, Finished]]:  # noqa: ARG001
     """The sequence that a call of `OutputProcessor._update_stats_from_finished` ended."""
     state, reason = arguments.args[:2]
-    yield state.request_id, Ended(state.request_id, str(reason))
+    yield state.request_id, Finished(state.request_id, str(reason))
 
 
-def aborted(arguments: Arguments, result: Any) -> Iterator[tuple[Hashable, Ended]]:  # noqa: ARG001
+def aborted(arguments: Arguments, result: Any) -> Iterator[tuple[Hashable, Finished]]:  # noqa: ARG001
     """The sequences that a call of `OutputProcessor.abort_requests` ended: its result."""
     for name in result or ():
-        yield name, Ended(name, gen_ai.ABORT)
+        yield name, Finished(name, gen_ai.ABORT)
 
 
 ADD_REQUEST: Final = Endpoint(

@@ -12,13 +12,13 @@ from otel_genai.operation import EngineStats
 from otel_genai.semconv import otel_genai
 
 if TYPE_CHECKING:
-    from otel_genai.endpoint.endpoint import Arguments
+    from otel_genai.endpoint.arguments import Arguments
 
 
 def load(arguments: Arguments) -> EngineStats | None:
     """The statistics in a call of `PrometheusStatLogger.record`; `None` if it has none."""
-    scheduler = _argument(arguments, 0, "scheduler_stats")
-    iteration = _argument(arguments, 1, "iteration_stats")
+    scheduler = arguments.positional_or_keyword(0, "scheduler_stats")
+    iteration = arguments.positional_or_keyword(1, "iteration_stats")
     if scheduler is None and iteration is None:
         return None
     # In vllm 0.8 loggers keep no configuration, and the prefix cache counts blocks, not tokens.
@@ -36,10 +36,6 @@ def load(arguments: Arguments) -> EngineStats | None:
         prefix_cache_queries=getattr(cache, "queries", 0),
         prefix_cache_hits=getattr(cache, "hits", 0),
     )
-
-
-def _argument(arguments: Arguments, position: int, name: str) -> Any:
-    return arguments.args[position] if len(arguments.args) > position else arguments.kwargs.get(name)
 
 
 def _index(arguments: Arguments) -> int:

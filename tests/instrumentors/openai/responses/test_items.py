@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from otel_genai.endpoint.endpoint import Arguments
+from otel_genai.endpoint.arguments import Arguments
 from otel_genai.http.body import Loose
 from otel_genai.instrumentors.openai import responses
 from otel_genai.instrumentors.openai.response_items import DELTAS

@@ -1,4 +1,4 @@
-"""The real vLLM within the tests' own process: an engine starts in a second, and nothing of it is hidden in another process."""
+"""Real vLLM engines in the tests' own process: each starts in about a second."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from opentelemetry.sdk.trace import ReadableSpan
+
 MODEL: Final = "tiny"
+PROMPT: Final = "The lighthouse keeper counted"
+PHASES: Final = ("queue", "prefill", "decode")
 _ENVIRONMENT: Final = {
     "HF_HUB_OFFLINE": "1",
     "VLLM_NO_USAGE_STATS": "1",
@@ -24,11 +28,11 @@ _ENVIRONMENT: Final = {
 
 
 _kept: list[Any] = []
-"""Every engine that was made: the end of one, collected as garbage, would be the end of all."""
+"""Every engine so far. Garbage collection of one would destroy the process groups of all (vllm 0.32 distributed/parallel_state.py)."""
 
 
 def options(model: Path, **more: Any) -> dict[str, Any]:
-    """What every engine of these tests is made with."""
+    """The options of every engine of these tests."""
     os.environ.update(_ENVIRONMENT)
     return {
         "model": str(model),
@@ -36,7 +40,7 @@ def options(model: Path, **more: Any) -> dict[str, Any]:
         "enforce_eager": True,
         "dtype": "float32",
         "max_model_len": 512,
-        "block_size": 32,  # prompts of more than a block can be found in the cache
+        "block_size": 32,  # so that the prefix cache holds prompts of more than 32 tokens
         "distributed_executor_backend": "uni",
         "disable_log_stats": False,
         **more,
@@ -45,17 +49,17 @@ def options(model: Path, **more: Any) -> dict[str, Any]:
 
 def make_llm(model: Path, **more: Any) -> Any:
     """An `LLM`."""
-    made = options(model, **more)
+    arguments = options(model, **more)
     import vllm
 
-    llm = vllm.LLM(**made)
+    llm = vllm.LLM(**arguments)
     _kept.append(llm)
     return llm
 
 
 def make_async_llm(model: Path) -> Any:
-    """An `AsyncLLM`, output processor and all, whose engine core is in this process and not in a child."""
-    made = options(model)
+    """An `AsyncLLM` whose engine core is in this process instead of a child."""
+    arguments = options(model)
     from vllm.engine.arg_utils import AsyncEngineArgs
     from vllm.v1.engine import core_client
     from vllm.v1.engine.async_llm import AsyncLLM
@@ -63,20 +67,20 @@ def make_async_llm(model: Path) -> Any:
     real = core_client.EngineCoreClient.make_async_mp_client
     core_client.EngineCoreClient.make_async_mp_client = staticmethod(_core_in_process(core_client))
     try:
-        return AsyncLLM.from_engine_args(AsyncEngineArgs(**made))
+        return AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
     finally:
         core_client.EngineCoreClient.make_async_mp_client = real
 
 
 def _core_in_process(core_client: Any) -> Callable[..., Any]:
-    # Leans on private parts of 0.32.
+    # Uses private names of vllm 0.32.
     class Core(core_client.InprocClient):  # type: ignore[misc]
         def __init__(self, vllm_config: Any, executor_class: Any, log_stats: bool, **_: Any) -> None:
             super().__init__(vllm_config, executor_class, log_stats)
             self.engine_ranks_managed = [0]
             self.resources = types.SimpleNamespace(engine_dead=False)
             self.error: Exception | None = None
-            """What the engine is to die of."""
+            """The exception that the engine dies of next."""
             self._work, self._thread = asyncio.Event(), ThreadPoolExecutor(1)
 
         async def _run(self, call: Any, *arguments: Any) -> Any:
@@ -108,3 +112,18 @@ def _core_in_process(core_client: Any) -> Callable[..., Any]:
             return self.get_output() if self.engine_core.scheduler.has_requests() else None
 
     return Core
+
+
+def sampling(**settings: Any) -> Any:
+    """Greedy sampling of five tokens, with other `settings`."""
+    from vllm import SamplingParams
+
+    return SamplingParams(**{"temperature": 0.0, "max_tokens": 5, **settings})
+
+
+def phases(span: ReadableSpan) -> dict[str, Any]:
+    """The phases of a span by name, in seconds."""
+    prefix = "otel_genai.phase."
+    return {
+        name.removeprefix(prefix): value for name, value in (span.attributes or {}).items() if name.startswith(prefix)
+    }

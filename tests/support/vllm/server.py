@@ -1,4 +1,4 @@
-"""The real vLLM OpenAI server as a child process: started, asked for its own figures, and taken down with its children."""
+"""A real vLLM OpenAI server as a child process, and the figures of its `/metrics`."""
 
 from __future__ import annotations
 
@@ -21,58 +21,62 @@ if TYPE_CHECKING:
 MODEL: Final = "tiny"
 MODULE: Final = ("-m", "vllm.entrypoints.openai.api_server")
 _ADDRESS: Final = "127.0.0.1"
-_READY_WITHIN: Final = 240.0  # seconds; 17 on an idle machine with two cores, and test machines are seldom idle
-_COUNTED_WITHIN: Final = 30.0
-_GONE_WITHIN: Final = 30.0
+_READY_WITHIN_S: Final = 240.0  # 17 on an idle machine with two cores
+_COUNTED_WITHIN_S: Final = 30.0
+_EXIT_WITHIN_S: Final = 30.0
 
 _ENVIRONMENT: Final = {
     "HF_HUB_OFFLINE": "1",
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # with the "uni" executor: one process fewer to start
-    "OMP_NUM_THREADS": "1",  # threads that spin for work which others' processes delay are slower than one thread
+    "OMP_NUM_THREADS": "1",  # on a busy machine, spinning threads are slower than one thread
 }
 _OPTIONS: Final = (
     *("--enforce-eager", "--dtype", "float32", "--max-model-len", "1024"),
     *("--distributed-executor-backend", "uni"),
-    *("--override-generation-config", '{"temperature": 0}'),  # the same answer in every run, and never an early end
+    *("--override-generation-config", '{"temperature": 0}'),  # the same answer in every run, of full length
     *("--enable-auto-tool-choice", "--tool-call-parser", "hermes"),
-    *("--enable-prompt-tokens-details", "--block-size", "32"),  # prompts of more than a block can be found in the cache
+    *(
+        "--enable-prompt-tokens-details",
+        "--block-size",
+        "32",
+    ),  # so that the prefix cache holds prompts of more than 32 tokens
 )
 
 
 @dataclass(frozen=True, slots=True)
 class VllmServer:
-    """A vLLM that answers."""
+    """A vLLM server that is ready."""
 
     address: str
     port: int
 
     @property
     def url(self) -> str:
-        """What `OPENAI_BASE_URL` is set to."""
+        """The value of `OPENAI_BASE_URL`."""
         return f"http://{self.address}:{self.port}/v1"
 
     def counts(self) -> Counter[str]:
-        """Every `vllm:…_total` that the server counts for Prometheus, summed over labels, once it has no work left."""
+        """Every counter `vllm:…_total`, summed over labels, once no request is running."""
         return self._samples_when(lambda samples: not samples["vllm:num_requests_running"])
 
     def counts_since(self, before: Counter[str], *, requests: int) -> Counter[str]:
-        """What was counted after `before`, once so many requests are. Answers leave vLLM before they are counted."""
-        due = before["vllm:request_success_total"] + requests
-        return self._samples_when(lambda samples: samples["vllm:request_success_total"] >= due) - before
+        """The counts since `before`, once `requests` are counted. vLLM answers a request before it counts it."""
+        expected = before["vllm:request_success_total"] + requests
+        return self._samples_when(lambda samples: samples["vllm:request_success_total"] >= expected) - before
 
     def histograms(self) -> dict[str, tuple[int, float]]:
-        """Name → how often, and the sum, of every `vllm:…` histogram, over all labels."""
-        told = {name: value for name, value in self._figures() if name.endswith(("_count", "_sum"))}
+        """Name → (count, sum) of every histogram `vllm:…`, over all labels."""
+        samples = {name: value for name, value in self._figures() if name.endswith(("_count", "_sum"))}
         return {
-            name.removesuffix("_count"): (int(value), told[f"{name.removesuffix('_count')}_sum"])
-            for name, value in told.items()
+            name.removesuffix("_count"): (int(value), samples[f"{name.removesuffix('_count')}_sum"])
+            for name, value in samples.items()
             if name.endswith("_count")
         }
 
     def _samples_when(self, condition: Callable[[Counter[str]], bool]) -> Counter[str]:
-        deadline = time.monotonic() + _COUNTED_WITHIN
+        deadline = time.monotonic() + _COUNTED_WITHIN_S
         while not condition(samples := self._samples()):
             assert time.monotonic() < deadline, samples
             time.sleep(0.05)
@@ -104,7 +108,7 @@ def serving(
     options: tuple[str, ...] = (),
     variables: Mapping[str, str] | None = None,
 ) -> Iterator[VllmServer]:
-    """A server for `model`, ready when the block is entered and gone when it is left; `folder` takes its log and caches."""
+    """A server for `model`, ready when the block begins and stopped when it ends; `folder` takes its log and caches."""
     port = _free_port()
     log = folder / "vllm.log"
     arguments = [
@@ -134,11 +138,11 @@ def serving(
         _await_health(process, port, log)
         yield VllmServer(_ADDRESS, port)
     finally:
-        _end(process)
+        _stop(process)
 
 
 def _await_health(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + _READY_WITHIN
+    deadline = time.monotonic() + _READY_WITHIN_S
     while process.poll() is None and time.monotonic() < deadline:
         try:
             if _get(port, "/health")[0] == 200:
@@ -146,23 +150,23 @@ def _await_health(process: subprocess.Popen[bytes], port: int, log: Path) -> Non
         except OSError:  # not listening yet
             pass
         time.sleep(0.25)
-    story = "is not ready" if process.returncode is None else f"ended with {process.returncode}"
+    state = "is not ready" if process.returncode is None else f"ended with {process.returncode}"
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-40:])
-    raise AssertionError(f"vLLM {story}; its last words:\n{tail}")
+    raise AssertionError(f"vLLM {state}; the end of its log:\n{tail}")
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    # The server first, so that it can stop its engine in good order; then whatever is left of its group.
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    # The server first, so that it stops its engine in order; then the rest of its process group.
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
-        process.wait(_GONE_WITHIN)
+        process.wait(_EXIT_WITHIN_S)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait(_GONE_WITHIN)
+    process.wait(_EXIT_WITHIN_S)
 
 
 def _get(port: int, path: str) -> tuple[int, str]:
-    # Straight to the socket: a proxy configured for the outside world has no say here.
+    # Not through a proxy that the environment may configure.
     connection = HTTPConnection(_ADDRESS, port, timeout=10)
     try:
         connection.request("GET", path)

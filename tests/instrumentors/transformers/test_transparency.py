@@ -1,4 +1,4 @@
-"""The application does not notice: `generate` takes, gives and looks like what it did, and nothing is imported for our sake."""
+"""`generate` keeps its arguments, results and signature, and `instrument()` imports nothing."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from transformers.generation.utils import GenerationMixin
 
 import otel_genai
 from tests.support.openai.clients import attributes
-from tests.support.transformer_models import HELLO_TOKENS, LIMITED, asked, model, output
+from tests.support.transformer_models import HELLO_TOKENS, LIMITED, inputs, model, output
 
 if TYPE_CHECKING:
     from tests.support.providers import Recorded
 
 
-def test_what_is_given_stays_as_it_was(instrumented: Recorded) -> None:
+def test_arguments_are_not_changed(instrumented: Recorded) -> None:
     configuration = GenerationConfig(max_new_tokens=4, eos_token_id=2)
-    given = asked(generation_config=configuration)
-    del given["max_new_tokens"]
-    before = copy.deepcopy(given)
-    model("llama").generate(**given)
-    assert given.keys() == before.keys()
-    assert given["generation_config"] is configuration
+    arguments = inputs(generation_config=configuration)
+    del arguments["max_new_tokens"]
+    before = copy.deepcopy(arguments)
+    model("llama").generate(**arguments)
+    assert arguments.keys() == before.keys()
+    assert arguments["generation_config"] is configuration
     assert configuration.to_dict() == before["generation_config"].to_dict()
-    assert all(torch.equal(given[name], before[name]) for name in ("input_ids", "attention_mask"))
+    assert all(torch.equal(arguments[name], before[name]) for name in ("input_ids", "attention_mask"))
 
 
-def test_random_numbers_are_drawn_as_without(instrumented: Recorded) -> None:
+def test_random_numbers_are_the_same(instrumented: Recorded) -> None:
     torch.manual_seed(7)
     expected = output(do_sample=True)
     torch.manual_seed(7)
-    assert model("llama").generate(**asked(do_sample=True))[:, HELLO_TOKENS:].tolist() == expected
+    assert model("llama").generate(**inputs(do_sample=True))[:, HELLO_TOKENS:].tolist() == expected
 
 
-def test_the_function_looks_as_it_did(recorded: Recorded) -> None:
+def test_generate_keeps_its_signature_and_docstring(recorded: Recorded) -> None:
     otel_genai.uninstrument()
     signature, text = inspect.signature(GenerationMixin.generate), GenerationMixin.generate.__doc__
     otel_genai.instrument(**recorded.providers)
@@ -49,26 +49,25 @@ def test_the_function_looks_as_it_did(recorded: Recorded) -> None:
     assert GenerationMixin.generate.__doc__ == text
     assert model("llama").can_generate()
     copied = copy.deepcopy(model("llama"))
-    copied.generate(**asked())
+    copied.generate(**inputs())
     otel_genai.uninstrument()
     assert attributes(recorded.span()) == LIMITED
 
 
-def test_a_static_cache_and_compiled_steps_give_the_same(instrumented: Recorded) -> None:
+def test_a_static_cache_and_compiled_steps_give_the_same_output(instrumented: Recorded) -> None:
     settings: dict[str, Any] = {"cache_implementation": "static"}
     if hasattr(transformers, "CompileConfig"):
         settings["compile_config"] = transformers.CompileConfig(backend="eager", fullgraph=False)
         settings["compile_config"]._compile_all_devices = True
     expected = output(**settings)
     torch.compiler.reset()
-    given = asked(**settings)
-    ids = model("llama").generate(**given)
+    ids = model("llama").generate(**inputs(**settings))
     torch.compiler.reset()
     assert ids[:, HELLO_TOKENS:].tolist() == expected
     assert attributes(instrumented.span()) == LIMITED
 
 
-def test_uninstrument_puts_everything_back(recorded: Recorded) -> None:
+def test_uninstrument_restores_the_original_functions(recorded: Recorded) -> None:
     otel_genai.uninstrument()
     before = {name: vars(GenerationMixin)[name] for name in ("generate", "_has_unfinished_sequences")}
     otel_genai.instrument(**recorded.providers)
@@ -85,7 +84,7 @@ print(*sorted({{"torch", "transformers.generation.utils", "transformers.generati
 """
 PATCHED = """
 from transformers import LlamaForCausalLM
-transformers.pipeline  # for which the library replaces its top-level module
+transformers.pipeline  # transformers replaces its top-level module for it
 print(*(type(vars(base)["generate"]).__name__ for base in LlamaForCausalLM.__mro__ if "generate" in vars(base)))
 """
 
@@ -96,6 +95,6 @@ def printed(script: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_nothing_is_imported_for_our_sake_and_what_arrives_is_instrumented() -> None:
+def test_instrument_imports_nothing_and_instruments_later_imports() -> None:
     (bare,) = printed(IMPORTED.format("un"))
     assert printed(IMPORTED.format("") + PATCHED) == [bare, "_Wrapper"]
