@@ -46,10 +46,11 @@ HAND_WRITTEN = TIMED.format(
     work="from opentelemetry import metrics, trace; import hand_written; "
     "hand_written.instrument(trace.get_tracer_provider(), metrics.get_meter_provider())"
 )
+COMPLETIONS = "from openai.resources.chat.completions import AsyncCompletions, Completions"
 BESIDE_HAND_WRITTEN = {
-    "hand-written": "import openai.resources.chat.completions" + HAND_WRITTEN,
+    "hand-written": COMPLETIONS + HAND_WRITTEN,
     "ours": "import openai" + OURS,
-    "ours, chat completions loaded": "import openai.resources.chat.completions" + OURS,
+    "ours, chat completions loaded": COMPLETIONS + OURS,
 }
 """The second waits for the module of chat completions. The others wrap its method: its own import is not timed."""
 SCRIPTS = {"a script that imports nothing": "pass\n", "a script that imports openai": "import openai\n"}

@@ -16,7 +16,7 @@ import sys
 import pytest
 
 from otel_genai.simulator.command import add_arguments
-from tests.support.simulator.process import PROGRAM, ended, started
+from tests.support.simulator.process import PROGRAM, run_simulator, start_simulator
 
 
 def parsed(*arguments: str) -> argparse.Namespace:
@@ -81,7 +81,7 @@ def test_the_arguments_are_declared_without_the_server_libraries() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_until_a_signal_and_prints_one_line(number: signal.Signals) -> None:
-    with started("--port", "0", "--model", "a", "--model", "b", "--ttft", "0") as process:
+    with start_simulator("--port", "0", "--model", "a", "--model", "b", "--ttft", "0") as process:
         assert process.stderr is not None
         ready = re.fullmatch(
             r"otel-genai simulate: serving a, b at http://127\.0\.0\.1:(\d+)/v1  \(Ctrl-C stops\)\n",
@@ -98,7 +98,7 @@ def test_it_serves_until_a_signal_and_prints_one_line(number: signal.Signals) ->
 
 
 def test_an_unusable_host_is_one_line_and_status_1() -> None:
-    status, output, errors = ended("--host", "256.0.0.1", "--port", "0")
+    status, output, errors = run_simulator("--host", "256.0.0.1", "--port", "0")
     assert (status, output, errors.count("\n")) == (1, "", 1)
     assert errors.startswith("otel-genai simulate: cannot listen on 256.0.0.1:0: ")
 
@@ -106,7 +106,7 @@ def test_an_unusable_host_is_one_line_and_status_1() -> None:
 def test_a_port_in_use_is_one_line_and_status_1() -> None:
     with socket.create_server(("127.0.0.1", 0)) as occupied:
         port = occupied.getsockname()[1]
-        assert ended("--port", str(port)) == (
+        assert run_simulator("--port", str(port)) == (
             1,
             "",
             f"otel-genai simulate: cannot listen on 127.0.0.1:{port}: Address already in use\n",
@@ -120,12 +120,12 @@ print(os.environ["OPENAI_API_KEY"])
 print(urllib.request.urlopen(os.environ["OPENAI_BASE_URL"].removesuffix("/v1") + "/health").read().decode())
 sys.exit(7)
 """
-    assert ended("--port", "0", "--", sys.executable, "-c", code) == (7, 'simulated\n{"status":"ok"}\n', "")
+    assert run_simulator("--port", "0", "--", sys.executable, "-c", code) == (7, 'simulated\n{"status":"ok"}\n', "")
 
 
 def test_a_command_that_a_signal_ends_has_128_plus_the_signal_as_its_status() -> None:
     code = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
-    assert ended("--port", "0", "--", sys.executable, "-c", code)[0] == 128 + 9
+    assert run_simulator("--port", "0", "--", sys.executable, "-c", code)[0] == 128 + 9
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_command_that_a_signal_ends_has_128_plus_the_signal_as_its_status() ->
 )
 def test_a_command_that_cannot_run_is_one_line(command: str, status: int, reason: str) -> None:
     line = f"otel-genai simulate: cannot run {command}: {reason}\n"
-    assert ended("--port", "0", "--", command) == (status, "", line)
+    assert run_simulator("--port", "0", "--", command) == (status, "", line)
 
 
 # Waits for signals and misses none, not even one that comes before the wait.
@@ -150,7 +150,7 @@ number = signal.sigwait(numbers)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_reach_the_command(number: signal.Signals) -> None:
     command = f"{WAITING}sys.exit(40 + number)"
-    with started("--port", "0", "--", sys.executable, "-c", command) as process:
+    with start_simulator("--port", "0", "--", sys.executable, "-c", command) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
@@ -163,7 +163,7 @@ def test_a_terminals_ctrl_c_reaches_the_command_once() -> None:
     keyboard, terminal = pty.openpty()
     # The first terminal that a session's leader opens becomes the controlling terminal.
     program = f"import os; os.open({os.ttyname(terminal)!r}, os.O_RDWR)\n{PROGRAM}"
-    with started("--port", "0", "--", sys.executable, "-c", command, program=program) as process:
+    with start_simulator("--port", "0", "--", sys.executable, "-c", command, program=program) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         os.write(keyboard, b"\x03")

@@ -18,8 +18,11 @@ from otel_genai.simulator.engine.profile import Profile
 from otel_genai.simulator.telemetry import ServerTelemetry
 from tests.support.providers import Recorded, attribute
 from tests.support.simulator.calls import HELLO, post, send
+from tests.support.simulator.reporting import serve_reporting
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from otel_genai.operation import Operation
     from tests.support.otlp.receiver import Received
 
@@ -51,7 +54,7 @@ def test_a_request_is_a_server_span_within_its_callers_trace(
     recorded: Recorded, telemetry: ServerTelemetry, engine: dict[str, Any]
 ) -> None:
     with (
-        serve(models=["sim-8b"], telemetry=telemetry, **engine) as url,
+        serve_reporting(telemetry, **engine) as url,
         openai.OpenAI(base_url=url, api_key="unused", max_retries=0, default_headers=CALLER) as client,
     ):
         completion = client.chat.completions.create(
@@ -84,7 +87,7 @@ def test_a_request_is_a_server_span_within_its_callers_trace(
 def test_phases_fill_the_time_from_the_request_to_the_last_token(
     recorded: Recorded, telemetry: ServerTelemetry, operations: list[Operation]
 ) -> None:
-    with serve(models=["sim-8b"], profile=FAST, telemetry=telemetry) as url:
+    with serve_reporting(telemetry, profile=FAST) as url:
         post(url, model="sim-8b", messages=HELLO)
     recorded.spans(1)
     (operation,) = operations
@@ -114,7 +117,7 @@ def test_every_endpoint_has_its_operation_name_and_tokens(
     name: str,
     tokens: tuple[int, int | None],
 ) -> None:
-    with serve(models=["sim-8b"], profile=FAST, telemetry=telemetry) as url:
+    with serve_reporting(telemetry, profile=FAST) as url:
         send(url, "POST", path, json.dumps({"model": "sim-8b", **fields}))
     span = recorded.span()
     assert (span.name, span.kind) == (name, SpanKind.SERVER)
@@ -126,7 +129,7 @@ def test_cached_tokens_are_reported(recorded: Recorded, telemetry: ServerTelemet
     long: Any = [{"role": "user", "content": "word " * 50}]
     # Within the first request, the second choice reads the first one's blocks from the cache: that is not reported.
     one_at_a_time = dataclasses.replace(FAST, max_sequences=1)
-    with serve(models=["sim-8b"], profile=one_at_a_time, telemetry=telemetry) as url:
+    with serve_reporting(telemetry, profile=one_at_a_time) as url:
         for _ in range(2):
             post(url, model="sim-8b", messages=long, n=2)
     first, second = recorded.spans(2)
@@ -146,7 +149,7 @@ def test_cached_tokens_are_reported(recorded: Recorded, telemetry: ServerTelemet
 def test_a_refused_request_is_a_failed_server_span(
     recorded: Recorded, telemetry: ServerTelemetry, faults: dict[str, float | None], fields: dict[str, Any], status: str
 ) -> None:
-    with serve(models=["sim-8b"], profile=FAST, faults=faults, telemetry=telemetry) as url:
+    with serve_reporting(telemetry, profile=FAST, faults=faults) as url:
         assert post(url, **({"model": "sim-8b", "messages": HELLO} | fields))[0] == int(status)
     span = recorded.span()
     assert (span.kind, span.status.status_code) == (SpanKind.SERVER, StatusCode.ERROR)
@@ -160,9 +163,7 @@ def test_a_client_that_disconnects_is_no_error(
     recorded: Recorded, telemetry: ServerTelemetry, engine: dict[str, Any]
 ) -> None:
     with (
-        serve(
-            models=["sim-8b"], itl=3600, faults={"slow_decode": 1e6} if engine else None, telemetry=telemetry, **engine
-        ) as url,
+        serve_reporting(telemetry, itl=3600, faults={"slow_decode": 1e6} if engine else None, **engine) as url,
         openai.OpenAI(base_url=url, api_key="unused", max_retries=0) as client,
     ):
         stream = client.chat.completions.create(model="sim-8b", messages=HELLO, stream=True)
@@ -175,7 +176,7 @@ def test_a_client_that_disconnects_is_no_error(
 
 
 def test_the_metrics_agree_with_those_of_prometheus(recorded: Recorded, telemetry: ServerTelemetry) -> None:
-    with serve(models=["sim-8b"], profile=FAST, telemetry=telemetry) as url:
+    with serve_reporting(telemetry, profile=FAST) as url:
         for _ in range(3):
             post(url, model="sim-8b", messages=HELLO, max_tokens=5)
         scraped = send(url, "GET", "/metrics")[2]
@@ -205,12 +206,12 @@ def test_the_metrics_agree_with_those_of_prometheus(recorded: Recorded, telemetr
 def test_content_is_reported_only_on_request(
     recorded: Recorded, telemetry: ServerTelemetry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with serve(models=["sim-8b"], profile=FAST, telemetry=telemetry) as url:
+    with serve_reporting(telemetry, profile=FAST) as url:
         post(url, model="sim-8b", messages=HELLO, max_tokens=3)
         (without,) = recorded.spans(1)
     monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_ONLY")
     capturing = ServerTelemetry(**recorded.providers)
-    with serve(models=["sim-8b"], profile=FAST, telemetry=capturing) as url:
+    with serve_reporting(capturing, profile=FAST) as url:
         post(url, model="sim-8b", messages=HELLO, max_tokens=3)
     captured = recorded.spans(2)[1]
     assert "Say" not in str(dict(without.attributes or {}))
@@ -270,6 +271,14 @@ def test_the_environment_switches_export_on(received: Received, before: tuple[st
         if attribute.key == "service.name"
     }
     assert names == {service}
+
+
+def test_operations_are_recorded_to_the_file_of_the_environment(received: Received, tmp_path: Path) -> None:
+    file = tmp_path / "run.jsonl"
+    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint, "OTEL_GENAI_RECORD_FILE": str(file)}
+    assert simulated(environment=environment).returncode == 0
+    (operation,) = (line for line in map(json.loads, file.read_text().splitlines()) if "request" in line)
+    assert (operation["request"]["provider"], operation["request"]["model"]) == ("simulator", "sim-8b")
 
 
 def test_without_configuration_nothing_is_exported() -> None:

@@ -5,18 +5,13 @@
 
 from __future__ import annotations
 
-import re
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from opentelemetry.instrumentation.dependencies import DependencyConflict
-
-_RELEASE: Final = r"(?P<release>\d+(?:\.\d+)*)"
-_MINIMUM: Final = re.compile(rf"(?P<name>[\w.-]+) *>= *{_RELEASE}(?:\.dev0)?")
-_INSTALLED: Final = re.compile(rf"{_RELEASE}(?:\+[\w.]+)?")
 
 
 def conflict(requirements: Collection[str]) -> DependencyConflict | None:
@@ -30,15 +25,14 @@ def conflict(requirements: Collection[str]) -> DependencyConflict | None:
 
 def _is_plainly_met(requirement: str) -> bool:
     # False also where it takes `packaging` to tell: pre-releases, other operators, versions of different length.
-    minimum = _MINIMUM.fullmatch(requirement)
-    if minimum is None:
-        return False
+    name, operator, minimum = (part.strip() for part in requirement.partition(">="))
     try:
-        installed = _INSTALLED.fullmatch(version(minimum["name"]))
-    except PackageNotFoundError:
+        installed, _, _ = version(name).partition("+") if operator else ("", "", "")
+        return _numbers(installed) >= _numbers(minimum.removesuffix(".dev0"))
+    except (PackageNotFoundError, ValueError):
         return False
-    return installed is not None and _numbers(installed["release"]) >= _numbers(minimum["release"])
 
 
 def _numbers(release: str) -> tuple[int, ...]:
+    # Raises ValueError for anything but numbers and dots.
     return tuple(map(int, release.split(".")))

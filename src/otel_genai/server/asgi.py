@@ -51,22 +51,26 @@ def app_driver(row: AsgiAppRow, found: Any, scope: Scope) -> Driver:  # noqa: AR
 
 def instrument_app(app: Any, row: AsgiAppRow, telemetry: Telemetry) -> None:
     """Add the middleware to an application of Starlette's kind."""
+    settings: dict[str, Any] = {"operations": row.operations, "provider": row.provider, "telemetry": telemetry}
     with _JOINING:
         if app.middleware_stack is None:
-            app.add_middleware(ServerMiddleware, row=row, telemetry=telemetry)
+            app.add_middleware(ServerMiddleware, **settings)
         else:
             # The stack is built, as vLLM's is before anybody gets the application, and `add_middleware` refuses.
-            app.middleware_stack = ServerMiddleware(app.middleware_stack, row, telemetry)
+            app.middleware_stack = ServerMiddleware(app.middleware_stack, **settings)
 
 
 class ServerMiddleware:
     """ASGI middleware that makes the inbound request known to the operations that work on it."""
 
-    def __init__(self, app: AsgiApp, row: AsgiAppRow, telemetry: Telemetry) -> None:
+    def __init__(
+        self, app: AsgiApp, *, operations: Mapping[str, str], provider: str | None, telemetry: Telemetry
+    ) -> None:
+        """`operations` and `provider` are those of `AsgiAppRow`."""
         self._app = app
-        self._operations = row.operations
+        self._operations = operations
         self._telemetry = telemetry
-        self._refusal = None if row.provider is None else _refusal_endpoint(row.provider)
+        self._refusal = None if provider is None else _refusal_endpoint(provider)
 
     async def __call__(self, scope: AsgiScope, receive: Any, send: Any) -> None:
         """Serve a connection of any kind."""

@@ -30,14 +30,12 @@ def serve(
     profile: Profile | Path | str | None = None,
     startup: float | None = None,
     faults: Mapping[str, float | None] | None = None,
-    telemetry: ServerTelemetry | None = None,
 ) -> Iterator[str]:
     """A server in this process, on a free loopback port, as long as the block lasts; gives its base URL.
 
     Times are in seconds. With a `profile`, or the path of one, the simulated engine has a batch, a KV cache and a queue: `ttft` and
     `itl` are then ignored, and `startup` is the profile's by default. `faults` have the names in
-    `otel_genai.simulator.faults.faults.NAMES`. Without `telemetry`, the server reports nothing. Streams that are open at the end of the
-    block are cut off.
+    `otel_genai.simulator.faults.faults.NAMES`. Streams that are open at the end of the block are cut off.
     """
     from otel_genai.simulator import server
     from otel_genai.simulator.api.app import application
@@ -51,7 +49,6 @@ def serve(
         seed=seed,
         startup=startup,
         faults={"error_rate": error_rate, **(faults or {})},
-        telemetry=telemetry,
     )
     with server.running(application(config), server.listen("127.0.0.1", 0)) as base_url:
         yield base_url
@@ -60,15 +57,15 @@ def serve(
 def server_config(
     models: Sequence[str],
     *,
-    profile: Profile | None,
-    ttft: float,
-    itl: float,
-    seed: int,
-    startup: float | None,
-    faults: Mapping[str, float | None],
-    telemetry: ServerTelemetry | None,
+    profile: Profile | None = None,
+    ttft: float = 0.0,
+    itl: float = 0.0,
+    seed: int = 0,
+    startup: float | None = None,
+    faults: Mapping[str, float | None] | None = None,
+    telemetry: ServerTelemetry | None = None,
 ) -> ServerConfig:
-    """The engine and the state of a server. Loading begins now. Parameters are those of `serve`."""
+    """The engine and the state of a server that reports to `telemetry`. Loading begins now. Other parameters are those of `serve`."""
     from otel_genai.simulator.api.app import ServerConfig
     from otel_genai.simulator.engine.engine import Engine
     from otel_genai.simulator.engine.fixed_rate import FixedRateEngine

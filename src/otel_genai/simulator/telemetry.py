@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from otel_genai.call.manual import ManualOperations
 from otel_genai.content import Message, Prompt, Text
 from otel_genai.endpoint.endpoint import SteppedRequestState
-from otel_genai.endpoint.rows import AsgiAppRow
+from otel_genai.guard import Guard
 from otel_genai.instrumentors.options import InstrumentOptions
 from otel_genai.operation import EngineStats, Failure, Phase, Request, Response, Side, Usage
 from otel_genai.recording.recorder import record_to
@@ -28,22 +29,23 @@ if TYPE_CHECKING:
 
 _SCOPE: Final = "otel_genai.instrumentors.simulator"
 """The instrumentation scope of spans, events and metrics."""
-_OPERATIONS: Final = {
+_RECORDING: Final = Guard("operations are not recorded to a file")
+_OPERATION_NAMES: Final = {
     "/v1/chat/completions": gen_ai.CHAT,
     "/v1/responses": gen_ai.CHAT,
     "/v1/completions": gen_ai.TEXT_COMPLETION,
     "/v1/embeddings": gen_ai.EMBEDDINGS,
 }
 """Path → `gen_ai.operation.name` of its requests."""
-_DEFAULT: Final = Request(operation=gen_ai.TEXT_COMPLETION, provider=otel_genai.SIMULATOR, side=Side.SERVER)
+_REQUEST: Final = Request(operation=gen_ai.TEXT_COMPLETION, provider=otel_genai.SIMULATOR, side=Side.SERVER)
 
 
 def request_of(inference: Inference) -> Request:
     """The request without its operation name, which depends on the path of the inbound request."""
     sampling = inference.sampling
     if inference.pooled:
-        return _DEFAULT._replace(operation=gen_ai.EMBEDDINGS, model=inference.model)
-    return _DEFAULT._replace(
+        return _REQUEST._replace(operation=gen_ai.EMBEDDINGS, model=inference.model)
+    return _REQUEST._replace(
         model=inference.model,
         stream=inference.stream,
         choice_count=sampling.n,
@@ -68,14 +70,19 @@ class Cancellation(NamedTuple):
 
 
 class ServedRequest(SteppedRequestState):
-    """The state of one request: its sequences, in the order of its choices, and what the steps generate for them."""
+    """The state of one request: its sequences, in the order of its choices, and their output."""
 
-    def __init__(self, request: SubmittedRequest, sequences: Sequence[SequenceTimes], *, content: bool) -> None:
+    def __init__(self, request: SubmittedRequest, sequences: Sequence[SequenceTimes]) -> None:
         super().__init__()
         self._request = request
         self._sequences = sequences
-        self._texts: dict[SequenceTimes, list[str]] | None = {} if content else None
+        self._texts: dict[SequenceTimes, list[str]] | None = None
         self._finish_reasons: dict[SequenceTimes, str] = {}
+
+    def begin(self, content: bool) -> Self:
+        """The state itself, when its operation begins; it collects the texts if `content`."""
+        self._texts = {} if content else None
+        return self
 
     def add(self, event: StepOutput | Cancellation) -> bool:
         """Take in the output of a step, or the cancellation, of one of the sequences."""
@@ -150,18 +157,19 @@ class ServerTelemetry:
     def __init__(self, **options: Any) -> None:
         """`options` are those of `otel_genai.instrument`. The environment is read now."""
         config, providers = InstrumentOptions.parse(**options)
-        if config.record_file is not None:
-            record_to(config.record_file, config.record_limit)
         self._operations = ManualOperations(_SCOPE, config, **providers)
+        if config.record_file is not None:
+            with _RECORDING:
+                record_to(config.record_file, config.record_limit)
 
     def observer(self, model: str) -> EngineObserver:
         """The observer of an engine that serves `model`."""
         return EngineObserver(self._operations, model)
 
     def middleware(self, app: ASGIApp) -> ASGIApp:
-        """The application with the inbound request of every operation, and with a span for every refused request."""
-        row = AsgiAppRow(module="", target="", operations=_OPERATIONS, provider=otel_genai.SIMULATOR)
-        return ServerMiddleware(app, row, self._operations.telemetry)
+        """The application, whose requests are the parents of their operations. A refused request has a span, too."""
+        telemetry = self._operations.telemetry
+        return ServerMiddleware(app, operations=_OPERATION_NAMES, provider=otel_genai.SIMULATOR, telemetry=telemetry)
 
 
 class EngineObserver:
@@ -170,34 +178,34 @@ class EngineObserver:
     def __init__(self, operations: ManualOperations, model: str) -> None:
         self._operations = operations
         self._model = model
-        self._open: dict[SubmittedRequest, ManualCall] = {}
+        self._open: dict[SequenceTimes, tuple[ManualCall, ServedRequest]] = {}
 
     def submitted(self, request: SubmittedRequest, sequences: Sequence[SequenceTimes]) -> None:
         """Begin an operation."""
-        call = self._operations.begin(
-            request_of(request.inference),
-            prompt=lambda: prompt_of(request.inference),
-            state=lambda content: ServedRequest(request, sequences, content=content),
-        )
+        inference, state = request.inference, ServedRequest(request, sequences)
+        call = self._operations.begin(request_of(inference), prompt=partial(prompt_of, inference), state=state.begin)
         if call.is_open:
-            self._open[request] = call
+            self._open |= dict.fromkeys(sequences, (call, state))
 
     def step(self, outputs: Sequence[StepOutput]) -> None:
-        """Take in the outputs of a step. An operation ends with the last of its sequences."""
+        """Read the outputs of a step. The last output of an operation ends it."""
         for output in outputs:
-            self._notify(output.sequence, output)
+            operation = self._open.get(output.sequence)
+            if operation is not None:
+                call, state = operation
+                if output.sequence.is_finished:
+                    del self._open[output.sequence]
+                    call.notify(output)
+                else:
+                    state.add(output)
 
     def cancelled(self, sequences: Sequence[SequenceTimes]) -> None:
-        """Take in a cancellation. An operation ends with the last of its sequences."""
+        """End the operation of these sequences."""
         for sequence in sequences:
-            self._notify(sequence, Cancellation(sequence))
-
-    def _notify(self, sequence: SequenceTimes, event: StepOutput | Cancellation) -> None:
-        call = self._open.get(sequence.request)
-        if call is not None:
-            call.notify(event)
-            if sequence.is_finished and not call.is_open:
-                del self._open[sequence.request]
+            operation = self._open.pop(sequence, None)
+            if operation is not None:
+                call, _ = operation
+                call.notify(Cancellation(sequence))
 
     def stats(self, load: EngineLoad) -> None:
         """Report the load."""

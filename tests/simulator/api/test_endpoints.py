@@ -131,8 +131,8 @@ def test_the_stream_of_a_response_names_its_events_and_ends_without_done(model_s
 
 
 def test_tools_are_called_and_their_results_are_answered(client: openai.OpenAI) -> None:
-    asked = client.responses.create(model="sim-small", input="What is the weather in Paris?", tools=[GET_WEATHER])
-    (call,) = asked.output
+    response = client.responses.create(model="sim-small", input="What is the weather in Paris?", tools=[GET_WEATHER])
+    (call,) = response.output
     assert call.type == "function_call"
     assert (call.name, call.arguments) == ("get_weather", '{"city":"Paris"}')
     answered = client.responses.create(

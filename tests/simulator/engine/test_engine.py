@@ -224,11 +224,11 @@ async def test_an_empty_prompt_still_has_the_token_that_begins_it() -> None:
 async def test_the_same_requests_get_the_same_tokens_at_the_same_times() -> None:
     async def run() -> list[list[str]]:
         bench, draw = Bench(dataclasses.replace(PROFILE, kv_cache_tokens=64)), random.Random(7)
-        asked = [
+        requests = [
             bench.later(draw.random() * 20, draw.randrange(1, 30), draw.randrange(1, 20), name=draw.choice("pqrs"))
             for _ in range(40)
         ]
-        return await bench.run(bench.ask(1, 40), *asked)
+        return await bench.run(bench.ask(1, 40), *requests)
 
     first = await run()
     assert await run() == first
@@ -239,14 +239,14 @@ async def test_the_same_requests_get_the_same_tokens_at_the_same_times() -> None
 async def test_no_token_is_lost_and_no_block_leaks_under_random_load(seed: int) -> None:
     draw = random.Random(seed)
     bench = Bench(dataclasses.replace(PROFILE, kv_cache_tokens=48, max_sequences=5, step_tokens=16))
-    wanted = [(draw.randrange(1, 30), draw.randrange(0, 17)) for _ in range(30)]
-    asked = [bench.later(draw.random() * 60, prompt, answer, name=draw.choice("pqrs")) for prompt, answer in wanted]
+    sizes = [(draw.randrange(1, 30), draw.randrange(0, 17)) for _ in range(30)]
+    requests = [bench.later(draw.random() * 60, prompt, answer, name=draw.choice("pqrs")) for prompt, answer in sizes]
     for moment in (20, 40):
         bench.time.at(moment, lambda: bench.faults.update({"kv_tokens": draw.randrange(40, 48)}))
     leaving = asyncio.ensure_future(bench.ask(8, 40))
     bench.time.at(30.5, leaving.cancel)
-    _, *answers = await bench.run(bench.ask(1, 80 if seed % 2 else 45), *asked)
-    for (prompt, answer), events in zip(wanted, answers, strict=True):
+    _, *answers = await bench.run(bench.ask(1, 80 if seed % 2 else 45), *requests)
+    for (prompt, answer), events in zip(sizes, answers, strict=True):
         tokens = sum(event.endswith("token") for event in events)
         assert tokens == answer or (events[-1].endswith("length") and prompt + tokens >= 36)
         moments = [float(event.partition(":")[0]) for event in events]

@@ -16,7 +16,7 @@ from otel_genai.simulator import foreground, serve
 from otel_genai.simulator.engine.startup import Startup
 from otel_genai.simulator.faults.faults import FaultError, Faults, parse
 from tests.support.simulator.calls import HELLO, post, send
-from tests.support.simulator.process import ended
+from tests.support.simulator.process import run_simulator
 from tests.support.simulator.virtual_time import PROFILE
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def test_a_profile_that_cannot_be_read_is_one_clear_line(tmp_path: Path) -> None
         (tmp_path / "none.toml", f"cannot read {tmp_path / 'none.toml'}: No such file or directory"),
         (tmp_path / "bad.toml", f"{tmp_path / 'bad.toml'}: field 'prefill_tokens_per_second' is missing"),
     ):
-        status, _, errors = ended("--profile", str(path))
+        status, _, errors = run_simulator("--profile", str(path))
         assert (status, errors.splitlines()[-1]) == (2, f"otel-genai simulate: error: argument --profile: {reason}")
 
 
@@ -190,7 +190,7 @@ def test_a_command_starts_when_the_model_is_loaded(tmp_path: Path) -> None:
             }
         )
     )
-    status, output, errors = ended(
+    status, output, errors = run_simulator(
         *("--port", "0", "--profile", str(tmp_path / "p.json"), "--fault", "stall=1s", "--", sys.executable, "-c"),
         """
 import os, urllib.request

@@ -14,20 +14,20 @@ sys.exit(simulate(parser.parse_args()))
 """
 
 
-def started(*arguments: str, program: str = PROGRAM) -> subprocess.Popen[str]:
+def start_simulator(*arguments: str, program: str = PROGRAM) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-c", program, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Without a terminal, as under a service manager: signals then have to be passed on.
+        # Without a terminal, as under a service manager: so signals have to be forwarded.
         start_new_session=True,
     )
 
 
-def ended(*arguments: str) -> tuple[int, str, str]:
+def run_simulator(*arguments: str) -> tuple[int, str, str]:
     """Exit status, standard output and standard error."""
-    with started(*arguments) as process:
+    with start_simulator(*arguments) as process:
         output, errors = process.communicate(timeout=30)
     return process.returncode, output, errors

@@ -58,10 +58,10 @@ class ServerConfig:
 
 def application(config: ServerConfig) -> ASGIApp:
     """The model server as an ASGI application."""
-    return _with_request_ids(routes(config))
+    return _with_request_ids(_routes(config))
 
 
-def routes(config: ServerConfig) -> Starlette:
+def _routes(config: ServerConfig) -> Starlette:
     """The application without request ids."""
     api = _Api(config)
     app = Starlette(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from otel_genai.operation import time_per_output_token
 from otel_genai.simulator.engine.inference import Finish, Token
 
 if TYPE_CHECKING:
@@ -146,8 +147,9 @@ class Lifecycle:
         if sequence.last_token is not None:
             decode = sequence.last_token - sequence.prefilled
             statistics.decode_time.add(decode)
-            if sequence.generated > 1:
-                statistics.time_per_output_token.add(decode / (sequence.generated - 1))
+            per_token = time_per_output_token(decode, sequence.generated)
+            if per_token is not None:
+                statistics.time_per_output_token.add(per_token)
 
     def stats(self, load: EngineLoad) -> None:
         """The engine reports its load: after every step, and whenever a request comes or goes."""

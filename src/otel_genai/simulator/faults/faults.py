@@ -19,7 +19,7 @@ NAMES: Final = {
     "error_rate": "a number from 0 to 1: the share of the requests that fail with 500 or 429",
     "stall": "a duration such as 2s: how much longer every hundredth step takes",
 }
-"""Fault → its value, in a user's words."""
+"""Fault → a description of its values."""
 ENGINE_FAULTS: Final = ("slow_decode", "kv_tokens", "stall")
 """Faults that need an engine with a profile."""
 OFF: Final = "off"

@@ -18,6 +18,7 @@ from tests.support.openai.faults import (
     ROWS,
     STREAMING_ROWS,
     BrokenAdd,
+    BrokenName,
     BrokenResponse,
     Calls,
     assert_one_warning_each,
@@ -107,10 +108,6 @@ def test_an_error_with_a_bug_in_its_adapter(
     assert_one_warning_each(caplog, "an error is reported by its class alone")
 
 
-UNREADABLE: Any = type("Unreadable", (), {"__hash__": broken})()
-"""A keyword whose look-up raises."""
-
-
 @pytest.mark.parametrize(
     ("with_bug", "what"),
     [
@@ -119,7 +116,11 @@ UNREADABLE: Any = type("Unreadable", (), {"__hash__": broken})()
             "a request does not carry the trace context",
         ),
         (
-            lambda row: row._replace(response=UNREADABLE) if isinstance(row, ResponseHeadersRow) else row,
+            lambda row: (
+                row._replace(served_model=BrokenName("x-ms-served-model"))
+                if isinstance(row, ResponseHeadersRow)
+                else row
+            ),
             "the model is reported as the response's body has it",
         ),
     ],
