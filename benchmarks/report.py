@@ -1,4 +1,4 @@
-"""How long a report of many streams takes to be made, how large its page is, and how much memory that needs, in a fresh process."""
+"""Time and memory for a report of many streams in a fresh process, and the size of its page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 def recording(path: Path, streams: int, chunks: int) -> None:
-    """A recording of streams of which sixteen begin each second."""
+    """A recording of streams; sixteen begin each second."""
     chance = random.Random(0)
     with path.open("w") as file:
         anchor = {"wall_ns": 0, "monotonic_ns": 0, "host": "bench", "pid": 1, "command": [], "versions": {}}

@@ -46,7 +46,7 @@ _RUN_EPILOG: Final = """\
 OpenTelemetry's environment variables say where telemetry is sent. If none of
 them is set, nothing is sent.
   OTEL_EXPORTER_OTLP_ENDPOINT
-        a collector: http://localhost:4318 (HTTP) or http://localhost:4317 (gRPC)
+        a collector: http://localhost:4318 (HTTP), http://localhost:4317 (gRPC)
   OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER, OTEL_LOGS_EXPORTER
         otlp, console, none, or the name of any other installed exporter
   OTEL_SERVICE_NAME
@@ -108,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     report = commands.add_parser(
         "report",
         help="print the figures of recordings, or write a page of graphs",
-        description="Print the figures of recordings as a table, JSON or CSV, or draw them on a page.",
+        description="Print the figures of recordings (a table, JSON, CSV), or write a page of graphs.",
         allow_abbrev=False,
     )
     # Each command has its own parser, so that usage errors begin with the command's name.
@@ -130,7 +130,7 @@ def _add_run_options(run: _Parser) -> None:
         "--summary",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="print the figures of all calls at the end (default: on)",
+        help="print the figures of all calls at the end (the default)",
     )
     run.add_argument("--record", metavar="FILE", help="record every call with the times of its chunks, as JSON lines")
     run.add_argument("--report", metavar="FILE", help="write a page of graphs (HTML) at the end")
@@ -142,7 +142,7 @@ def _add_run_options(run: _Parser) -> None:
         dest="third_party",
         action="append",
         default=[],
-        help="switch on instrumentations of other packages: httpx,fastapi,... or `all` for all installed ones",
+        help="switch on other instrumentations: httpx,fastapi,... or `all` that are installed (repeatable)",
     )
     run.add_argument(
         "--wrap",

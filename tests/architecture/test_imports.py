@@ -66,10 +66,18 @@ def test_the_core_names_none_of_the_tools_in_a_string() -> None:
     assert found == {}
 
 
-def test_only_the_sdk_package_and_the_runner_import_the_sdk_and_exporters() -> None:
+def test_only_the_sdk_package_imports_the_sdk_and_exporters() -> None:
+    # The runner has annotations of the SDK's types.
     assert outside(modules_that_import("opentelemetry.sdk"), "sdk", "runner") == set()
-    assert outside(modules_that_import("opentelemetry.exporter"), "sdk", "runner") == set()
+    assert outside(modules_that_import("opentelemetry.sdk", at_runtime=True), "sdk") == set()
+    assert outside(modules_that_import("opentelemetry.exporter"), "sdk") == set()
     assert "sdk.configure" in modules_that_import("opentelemetry.sdk")
+
+
+def test_the_sdk_package_imports_nothing_of_the_package_but_itself() -> None:
+    for name, tree in TREES.items():
+        if _is_in(name, "sdk"):
+            assert outside(imported_modules(tree), "sdk") == set(), name
 
 
 def test_opentelemetry_is_imported_in_few_packages() -> None:

@@ -1,4 +1,4 @@
-"""The report's page in a real browser: it opens without a complaint, draws, and says what the terminal says."""
+"""The report's page in a real browser: it opens without an error, draws, and shows the terminal's figures."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ CHARTS = {"dots", "in-flight", "throughput", "timeline", "tokens-in-out", "token
 DISTRIBUTIONS = {"duration", "first-token", "inter-chunk", "per-output-token"}
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&amp;"
 
-# What the driver of a software renderer says of itself.
+# A message of the software renderer's driver.
 _OF_THE_DRIVER = "GL Driver Message"
 
 
 def opened(page: Path, *options: str) -> tuple[Element, list[str]]:
-    """The page after its scripts have run, and what was written to the console."""
+    """The page after its scripts have run, and the lines of the console."""
     if BROWSER is None:
         pytest.skip("no chromium or google-chrome on the PATH")
     done = subprocess.run(
@@ -52,8 +52,8 @@ def opened(page: Path, *options: str) -> tuple[Element, list[str]]:
         timeout=180,
         check=True,
     )
-    said = [line for line in done.stderr.splitlines() if ":CONSOLE:" in line and _OF_THE_DRIVER not in line]
-    return parsed(done.stdout), said
+    console = [line for line in done.stderr.splitlines() if ":CONSOLE:" in line and _OF_THE_DRIVER not in line]
+    return parsed(done.stdout), console
 
 
 def reported(tmp_path: Path, recording: Path) -> Path:
@@ -80,8 +80,8 @@ def test_a_load_test_is_drawn_and_its_figures_are_the_terminals(
 ) -> None:
     page = reported(tmp_path, load_test(tmp_path / "run.jsonl", streams=1000, tokens=500))
     printed = capsys.readouterr().out.splitlines()[3:]
-    found, said = opened(page)
-    assert said == []
+    found, console = opened(page)
+    assert console == []
     assert ready(found)
     assert figures(found) == [re.split(r"\s{2,}", line.strip()) for line in printed if line.strip()]
     charts = CHARTS | {f"distribution-{name}" for name in DISTRIBUTIONS}
@@ -97,8 +97,8 @@ def test_the_scripts_percentiles_are_those_of_the_table(tmp_path: Path) -> None:
         [100_000 + 17 * number, 190_000 + number * number, 250_000 + 3 * number, 777_777] for number in range(9)
     ]
     lines = [stream(chunks, began_us=number * 1000, output=5) for number, chunks in enumerate(arrivals)]
-    found, said = opened(reported(tmp_path, write(tmp_path / "run.jsonl", header(), *lines)))
-    assert said == []
+    found, console = opened(reported(tmp_path, write(tmp_path / "run.jsonl", header(), *lines)))
+    assert console == []
     in_table = list(zip(*(row[2:6] for row in figures(found)), strict=True))
     for panel, column, count in zip(
         ("duration", "first-token", "inter-chunk", "per-output-token"), in_table, ("9", "9", "27", "9"), strict=True
@@ -106,7 +106,7 @@ def test_the_scripts_percentiles_are_those_of_the_table(tmp_path: Path) -> None:
         assert percentiles(found, panel) == [*column, count]
 
 
-def test_nothing_in_a_recording_is_markup(tmp_path: Path) -> None:
+def test_no_value_of_a_recording_is_markup(tmp_path: Path) -> None:
     recording = write(
         tmp_path / "run.jsonl",
         header(host=HOSTILE, command=[HOSTILE]),
@@ -114,8 +114,8 @@ def test_nothing_in_a_recording_is_markup(tmp_path: Path) -> None:
         stream([100_000, 200_000], model=HOSTILE, output=2),
         stream([100_000, 200_000], model="<b>bold</b>", output=2),
     )
-    found, said = opened(reported(tmp_path, recording))
-    assert said == []
+    found, console = opened(reported(tmp_path, recording))
+    assert console == []
     assert ready(found)
     assert len(found.all("script")) == 3
     assert not found.all("img", "b")
@@ -127,10 +127,10 @@ def test_nothing_in_a_recording_is_markup(tmp_path: Path) -> None:
 def test_another_script_does_not_run(tmp_path: Path) -> None:
     page = reported(tmp_path, write(tmp_path / "run.jsonl", header(), operation()))
     page.write_text(page.read_text().replace("<header>", "<script>document.title = 'taken'</script><header>"))
-    found, said = opened(page)
+    found, console = opened(page)
     assert found.all("title")[0].text == "GenAI calls: run.jsonl"
-    assert len(said) == 1
-    assert "Content Security Policy" in said[0]
+    assert len(console) == 1
+    assert "Content Security Policy" in console[0]
 
 
 @pytest.mark.parametrize(
@@ -145,9 +145,9 @@ def test_another_script_does_not_run(tmp_path: Path) -> None:
     ],
     ids=["nothing", "an error", "no time at all", "unfinished", "tokens by chunk", "tokens by chunk of some"],
 )
-def test_little_data_is_drawn_without_a_complaint(lines: list[Line], throughput: str, tmp_path: Path) -> None:
-    found, said = opened(reported(tmp_path, write(tmp_path / "run.jsonl", header(), *lines)))
-    assert said == []
+def test_little_data_is_drawn_without_an_error(lines: list[Line], throughput: str, tmp_path: Path) -> None:
+    found, console = opened(reported(tmp_path, write(tmp_path / "run.jsonl", header(), *lines)))
+    assert console == []
     assert ready(found)
     assert "hidden" in found.named("trouble").attributes
     assert found.named("throughput-title").text == throughput
@@ -155,8 +155,8 @@ def test_little_data_is_drawn_without_a_complaint(lines: list[Line], throughput:
 
 def test_without_webgl_the_longest_gaps_are_drawn(tmp_path: Path) -> None:
     page = reported(tmp_path, load_test(tmp_path / "run.jsonl", streams=100, tokens=500))
-    found, said = opened(page, "--disable-3d-apis")
-    assert said == []
+    found, console = opened(page, "--disable-3d-apis")
+    assert console == []
     assert re.fullmatch(
         r"This browser offers no WebGL\. 1\d,\d{3} of 49,500 chunks are drawn, the longest gaps among them\.",
         found.named("dots-remark").text,
@@ -164,7 +164,7 @@ def test_without_webgl_the_longest_gaps_are_drawn(tmp_path: Path) -> None:
     assert is_drawn(found.named("dots"))
 
 
-def test_long_loading_does_not_squeeze_the_dots(tmp_path: Path) -> None:
+def test_the_dots_use_the_full_width_after_a_long_loading(tmp_path: Path) -> None:
     recording = write(
         tmp_path / "run.jsonl",
         header(),

@@ -46,12 +46,12 @@ def test_eight_threads_write_only_whole_lines(recording: Recorder) -> None:
 
 def test_a_dropped_stream_is_recorded(run: Path, instrumented: Recorded) -> None:
     with scripted(Answer(events=HELLO)) as server:
-        # Observers are told in the order in which they came.
-        heard = threading.Semaphore(0)
-        stop = otel_genai.observe(lambda *_: heard.release())
+        # Observers are called in the order in which they were added: the recorder first.
+        observed = threading.Semaphore(0)
+        stop = otel_genai.observe(lambda *_: observed.release())
         for _ in range(20):
             next(client(server).chat.completions.create(model="gpt-4o", messages=USER, stream=True))
-        assert all(heard.acquire(timeout=PATIENCE_S) for _ in range(20))
+        assert all(observed.acquire(timeout=PATIENCE_S) for _ in range(20))
         stop()
     assert [len(line["chunks_us"]) for line in operations(run)] == [1] * 20
 

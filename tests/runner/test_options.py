@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from otel_genai import config
+from otel_genai.runner.options import CAPTURE_CONTENT, RECORD_FILE, WRAP
 from tests.support.otlp.receiver import receiver
 from tests.support.processes import RUN, SUMMARISED_RUN, outcome
 
@@ -33,6 +35,11 @@ def variables(model_server: str, tmp_path: Path) -> dict[str, str]:
     (tmp_path / "app.py").write_text(CALLS)
     (tmp_path / "scratch").mkdir()
     return {"OPENAI_BASE_URL": model_server, "OPENAI_API_KEY": "unused", "TMPDIR": str(tmp_path / "scratch")}
+
+
+def test_the_variables_are_those_of_the_settings() -> None:
+    settings = (config.CAPTURE_CONTENT, config.RECORD_FILE, config.WRAP)
+    assert [row.variable for row in settings] == [CAPTURE_CONTENT, RECORD_FILE, WRAP]
 
 
 def lines(file: Path) -> list[str]:
@@ -153,7 +160,7 @@ def test_the_last_summary_option_holds(variables: dict[str, str], tmp_path: Path
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (("--report", "nosuch/page.html"), "--report: there is no {tmp}/nosuch"),
+        (("--report", "nosuch/page.html"), "--report: no such folder: {tmp}/nosuch"),
         (("--report", "scratch"), "--report: scratch is a directory"),
         (("--record", "nosuch/sub/run.jsonl"), "--record: cannot write {tmp}/nosuch/sub: No such file or directory"),
         (("--record", "app.py"), "--record: {tmp}/app.py is no recording, and is left as it is"),

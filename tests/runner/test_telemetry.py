@@ -232,7 +232,7 @@ def test_an_unreachable_collector_leaves_the_script_alone(tmp_path: Path) -> Non
 def test_a_library_may_set_its_own_provider_if_that_of_the_run_sends_nothing(
     variables: dict[str, str], yields: bool, tmp_path: Path
 ) -> None:
-    """VLLM sets one if an argument names an endpoint."""
+    """For example, vLLM sets one if an argument names an endpoint."""
     source = (
         "import openai\nfrom opentelemetry import trace\n"
         "print(hasattr(trace.get_tracer_provider(), 'otel_genai_yields_to_library'))\n"

@@ -136,7 +136,7 @@ def test_a_provider_of_the_program_stays(vllm: dict[str, str], tmp_path: Path) -
 def test_spans_of_vllms_own_have_different_ids(
     setting: dict[str, str], same: bool, vllm: dict[str, str], tmp_path: Path
 ) -> None:
-    """VLLM seeds the random numbers of each of its processes, and those of one process more than once."""
+    """Each process of vLLM seeds its random numbers, and one process more than once."""
     assert outcome(PYTHON, "-c", SEEDED, cwd=tmp_path, **vllm, **setting) == (0, f"{same}\n", "")
 
 

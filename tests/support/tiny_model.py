@@ -1,6 +1,6 @@
-"""Makes a complete causal language model, too small to be of any use and so quick to serve: real files, random weights.
+"""A complete causal language model with random weights, small enough to load and serve in seconds.
 
-Nothing is downloaded, and the same sources always give the same model.
+Nothing is downloaded, and every run makes the same model.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 
-# The merges of the tokenizer come from these, so that plain English costs fewer tokens than it has letters.
+# The tokenizer learns its merges from these: English text has fewer tokens than letters.
 SENTENCES = (
     "The lighthouse keeper counted the ships that passed before the fog came in.",
     "Every morning the baker opens the shutters and the smell of bread fills the street.",
@@ -34,7 +34,7 @@ SENTENCES = (
 
 
 def tiny_tokenizer() -> Any:
-    """A tokenizer of some 500 tokens for any text, with a ChatML template."""
+    """A tokenizer of about 500 tokens, for any text, with a ChatML template."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -60,7 +60,7 @@ def tiny_tokenizer() -> Any:
 
 
 def make_tiny_model(folder: Path) -> Path:
-    """A Llama of some 150 000 random parameters with a tokenizer, saved in `folder`."""
+    """Save a Llama of about 150 000 random parameters and its tokenizer in `folder`."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -72,7 +72,7 @@ def make_tiny_model(folder: Path) -> Path:
         num_hidden_layers=2,
         num_attention_heads=2,
         num_key_value_heads=2,
-        head_dim=32,  # the smallest that vLLM's attention kernel for CPUs takes
+        head_dim=32,  # the smallest of vLLM's attention kernel for CPUs
         max_position_embeddings=1024,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
@@ -83,7 +83,7 @@ def make_tiny_model(folder: Path) -> Path:
         torch.manual_seed(20260)
         model = LlamaForCausalLM(config)
     with torch.no_grad():
-        model.lm_head.weight[tokenizer.eos_token_id] = 0  # a logit of 0 is never the greatest: greedy decoding goes on
+        model.lm_head.weight[tokenizer.eos_token_id] = 0  # a logit of 0 is never the greatest: no early end
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

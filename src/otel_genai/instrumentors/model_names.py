@@ -13,7 +13,7 @@ _CACHED: Final = "models--"
 def short_name(name_or_path: Any) -> str | None:
     """The name of a model on the hub, or the last part of its folder's path; `None` if it has neither.
 
-    A folder of the hub's cache gives the name on the hub. The rest of a path is left out: it tells of this machine and its users.
+    A folder of the hub's cache gives the name on the hub. The rest of a path is left out: it describes this machine and its users.
     """
     name = str(name_or_path or "")
     if _HUB_ID.fullmatch(name):

@@ -83,7 +83,7 @@ class Recorder:
             self._give_up(error)
 
     def fork(self) -> None:
-        """Begin anew in a forked process."""
+        """Start a recording of its own in a forked process."""
         self._begin(forked=True)
 
     def stop(self) -> None:

@@ -12,10 +12,11 @@ from otel_genai.runner.errors import CannotRunError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_CAPTURE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
-_RECORD: Final = "OTEL_GENAI_RECORD_FILE"
-_SERVICE: Final = "OTEL_SERVICE_NAME"
-_WRAP: Final = "OTEL_GENAI_WRAP"
+# Not those of `config`, which takes milliseconds to import: a program without a GenAI library does not need it.
+CAPTURE_CONTENT: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+RECORD_FILE: Final = "OTEL_GENAI_RECORD_FILE"
+SERVICE_NAME: Final = "OTEL_SERVICE_NAME"
+WRAP: Final = "OTEL_GENAI_WRAP"
 
 
 class Options(NamedTuple):
@@ -26,7 +27,9 @@ class Options(NamedTuple):
     children: bool = True
     """Whether Python processes that the program starts are instrumented, too."""
     service_name: str | None = None
+    """The name of the service; `None` for the name of the program."""
     capture_content: bool = False
+    """Whether prompts and responses are recorded."""
     third_party: tuple[str, ...] = ()
     """Entry points of instrumentors from other packages; `all` for all that are installed."""
     wrap: tuple[str, ...] = ()
@@ -42,13 +45,13 @@ class Options(NamedTuple):
         `scratch` is a folder for a temporary recording. It need not exist.
         """
         if self.service_name:
-            os.environ[_SERVICE] = self.service_name
+            os.environ[SERVICE_NAME] = self.service_name
         if self.wrap:
             _check_functions(self.wrap)
-            os.environ[_WRAP] = ",".join(filter(None, [os.environ.get(_WRAP, ""), *self.wrap]))
+            os.environ[WRAP] = ",".join(filter(None, [os.environ.get(WRAP, ""), *self.wrap]))
         # A variable that names a place for content is more exact than the option.
-        if self.capture_content and os.environ.get(_CAPTURE, "").strip().lower() in {"", "false", "no_content"}:
-            os.environ[_CAPTURE] = "SPAN_AND_EVENT"
+        if self.capture_content and os.environ.get(CAPTURE_CONTENT, "").strip().lower() in {"", "false", "no_content"}:
+            os.environ[CAPTURE_CONTENT] = "SPAN_AND_EVENT"
         if self.report is not None:
             if not all(map(find_spec, ("msgspec", "plotly"))):
                 raise CannotRunError("--report needs the extra 'report': pip install 'otel-genai[report]'")
@@ -56,7 +59,7 @@ class Options(NamedTuple):
         if record := self.recording(scratch):
             _create_recording(record)
             # Children may have another working directory.
-            os.environ[_RECORD] = os.fspath(record)
+            os.environ[RECORD_FILE] = os.fspath(record)
 
     def recording(self, scratch: Path) -> Path | None:
         """Return the file that operations are recorded in: `None` without `--record` and `--report`."""
@@ -64,7 +67,7 @@ class Options(NamedTuple):
             return self.record.absolute()
         if self.report is None:
             return None
-        named = os.environ.get(_RECORD)
+        named = os.environ.get(RECORD_FILE)
         return Path(named).absolute() if named else scratch / "run.jsonl"
 
 
@@ -83,7 +86,7 @@ def _check_report_file(file: Path) -> None:
     folder = file.absolute().parent
     if file.is_dir() or not os.access(file if file.exists() else folder, os.W_OK):
         reason = "is a directory" if file.is_dir() else "cannot be written"
-        raise CannotRunError(f"--report: {file} {reason}" if folder.is_dir() else f"--report: there is no {folder}")
+        raise CannotRunError(f"--report: {file} {reason}" if folder.is_dir() else f"--report: no such folder: {folder}")
 
 
 def _create_recording(record: Path) -> None:

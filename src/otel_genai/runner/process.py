@@ -15,6 +15,7 @@ from opentelemetry import trace
 from otel_genai.guard import Guard
 from otel_genai.instrumentors.import_hook import instrumentable_modules
 from otel_genai.runner.gc_pause import gc_paused
+from otel_genai.runner.options import WRAP
 from otel_genai.sdk import providers
 from otel_genai.sdk.configure import configure
 from otel_genai.sdk.exporters import sends_traces
@@ -33,7 +34,7 @@ _INSTRUMENTING = Guard("this run is not instrumented")
 
 def awaited_modules() -> frozenset[str]:
     """Return the top-level modules with something to instrument, the user's functions among them."""
-    return instrumentable_modules(os.environ.get("OTEL_GENAI_WRAP", "").split(","))
+    return instrumentable_modules(os.environ.get(WRAP, "").split(","))
 
 
 class Process:

@@ -41,7 +41,8 @@ def on_span_end(act: Callable[[ReadableSpan], None]) -> None:
 
 def flush(providers: Iterable[FlushableProvider]) -> None:
     """Send all data of these providers, in this order."""
-    # A metric reader collects even after the SDK was shut down, and its exporter then warns: nothing is lost.
+    # A metric reader collects even after the SDK was shut down. Its exporter then warns (opentelemetry-exporter-otlp-proto-http 1.45
+    # metric_exporter), though nothing is lost.
     for name in tuple(logging.root.manager.loggerDict):
         if name.startswith("opentelemetry.exporter."):
             logging.getLogger(name).addFilter(_is_no_shutdown_warning)

@@ -1,6 +1,6 @@
 """Lets the program replace the providers that the runner has set, also for tracers and loggers that exist by then.
 
-OpenTelemetry's API lets a global provider be set once, and warns the second time. Here, that one time is given back to the program.
+OpenTelemetry's API lets a global provider be set once, and warns the second time. This module gives that one time back to the program.
 Tracers and loggers of the runner's providers look the global provider up on every use, as the API's own proxies do.
 """
 

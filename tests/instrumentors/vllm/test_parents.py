@@ -39,8 +39,8 @@ def test_headers_without_a_trace_give_no_parent(headers: dict[str, str], instrum
 @pytest.mark.parametrize(("params", "operation"), [(DELTA, "chat"), (PoolingParams("embed"), "embeddings")])
 def test_an_inbound_http_request_makes_a_server_span(params: Any, operation: str, instrumented: Recorded) -> None:
     engine = async_llm()
-    arrived = with_inbound_request(InboundRequest(operation, call_context.extracted(HEADERS)))
-    with call_context.current(arrived):
+    inbound = with_inbound_request(InboundRequest(operation, call_context.extracted(HEADERS)))
+    with call_context.current(inbound):
         asyncio.run(engine.add_request("r1", "words", params))
     engine.process(EngineCoreOutput("r1", [], FinishReason.STOP))
     span = instrumented.span()

@@ -15,7 +15,7 @@ from tests.support.vllm.engines import DELTA, llm_engine, without_times
 from tests.support.vllm.stub import EngineCoreOutput, EngineCoreRequest, FinishReason, OutputKind, SamplingParams
 
 if TYPE_CHECKING:
-    from otel_genai.operation import Operation
+    from otel_genai.operation import Operation, Request
     from tests.support.providers import Recorded
 
 
@@ -46,6 +46,21 @@ def test_a_request_is_a_span_from_its_submission_to_its_last_token(instrumented:
         "gen_ai.usage.input_tokens": 3,
         "gen_ai.usage.output_tokens": 3,
     }
+
+
+def test_the_parameters_of_a_request_are_read_once(instrumented: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[SamplingParams] = []
+
+    def with_sampling(request: Request, params: SamplingParams) -> Request:
+        read.append(params)
+        return request
+
+    monkeypatch.setattr("otel_genai.instrumentors.vllm.request.with_sampling", with_sampling)
+    engine = llm_engine()
+    engine.add_request("r1", "words", DELTA)
+    engine.process(EngineCoreOutput("r1", [5], FinishReason.LENGTH))
+    instrumented.span()
+    assert read == [DELTA]
 
 
 def test_parameters_without_effect_are_not_reported(instrumented: Recorded) -> None:

@@ -41,9 +41,9 @@ def test_two_recordings_side_by_side(
 def test_a_comparison_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = write(tmp_path / "a.jsonl", header(), operation(duration_us=2_000_000))
     second = write(tmp_path / "b.jsonl", header(), operation(duration_us=500_000), operation(duration_us=500_000))
-    told = json.loads(answer(capsys, "--compare", "--json", first, second)[1])
-    assert (told["first"]["operations"], told["second"]["operations"]) == (1, 2)
-    (pair,) = told["figures"]
+    output = json.loads(answer(capsys, "--compare", "--json", first, second)[1])
+    assert (output["first"]["operations"], output["second"]["operations"]) == (1, 2)
+    (pair,) = output["figures"]
     assert (pair["operation"], pair["model"]) == ("chat", ["model-1", "model-1"])
     assert pair["compared"]["calls"] == {"first": 1, "second": 2, "ratio": 2.0}
     assert pair["compared"]["duration_p99"] == {"first": 2.0, "second": 0.5, "ratio": 0.25}
@@ -70,5 +70,5 @@ def test_with_several_models_left_over_none_is_compared(tmp_path: Path) -> None:
 def test_a_compared_recording_includes_its_child_processes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("a.jsonl", "a.17.jsonl", "a.b.jsonl", "b.jsonl"):
         write(tmp_path / name, header(), operation())
-    told = json.loads(answer(capsys, "--compare", "--json", tmp_path / "a.jsonl", tmp_path / "b.jsonl")[1])
-    assert told["figures"][0]["compared"]["calls"] == {"first": 2, "second": 1, "ratio": 0.5}
+    output = json.loads(answer(capsys, "--compare", "--json", tmp_path / "a.jsonl", tmp_path / "b.jsonl")[1])
+    assert output["figures"][0]["compared"]["calls"] == {"first": 2, "second": 1, "ratio": 0.5}

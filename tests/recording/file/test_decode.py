@@ -1,4 +1,4 @@
-"""Recordings are read back as they were written; what is damaged is counted, what is unknown skipped, what is no recording refused."""
+"""Recordings are read back as they were written. Damaged lines are counted, unknown ones skipped, other files refused."""
 
 from __future__ import annotations
 
@@ -176,10 +176,10 @@ def test_a_later_schema_is_refused(tmp_path: Path) -> None:
 def test_progress_adds_up_to_the_bytes_of_all_files(tmp_path: Path) -> None:
     many = saved(tmp_path / "run.jsonl", HEADER, *[STREAM] * 6000)
     few = saved(tmp_path / "run.9.jsonl", HEADER)
-    told: list[int] = []
-    read_recordings([many, few], told.append)
-    assert sum(told) == many.stat().st_size + few.stat().st_size
-    assert 3 <= len(told) <= 6
+    reported: list[int] = []
+    read_recordings([many, few], reported.append)
+    assert sum(reported) == many.stat().st_size + few.stat().st_size
+    assert 3 <= len(reported) <= 6
 
 
 def test_a_chunk_takes_little_more_memory_than_its_two_times(tmp_path: Path) -> None:

@@ -25,15 +25,15 @@ def recordings(path: Path, *lines: Line) -> Recordings:
 
 
 def unpacked(text: str) -> tuple[dict[str, Any], list[int]]:
-    """What is told once, and the numbers that follow it."""
+    """The JSON of the data, and the numbers after it."""
     packed = gzip.decompress(b64decode(text, validate=True))
     (length,) = struct.unpack_from("<I", packed)
-    told, rest = packed[4 : 4 + length], packed[4 + length :]
-    return json.loads(told), list(struct.unpack(f"<{len(rest) // 4}I", rest))
+    content, rest = packed[4 : 4 + length], packed[4 + length :]
+    return json.loads(content), list(struct.unpack(f"<{len(rest) // 4}I", rest))
 
 
 def test_an_operation_is_one_object_and_its_chunks_are_numbers(tmp_path: Path) -> None:
-    told, numbers = unpacked(
+    content, numbers = unpacked(
         payload(
             recordings(
                 tmp_path,
@@ -52,7 +52,7 @@ def test_an_operation_is_one_object_and_its_chunks_are_numbers(tmp_path: Path) -
             )
         )
     )
-    assert told == {
+    assert content == {
         "began_ms": 1_760_000_000_000.0,
         "tick": 1e-6,
         "processes": [{"host": "node-1", "pid": 4242, "file": "run.jsonl"}],
@@ -96,9 +96,9 @@ def test_an_operation_is_one_object_and_its_chunks_are_numbers(tmp_path: Path) -
 
 def test_waits_of_hours_fit(tmp_path: Path) -> None:
     hours = 5 * 3_600_000_000
-    told, (gap, wait) = unpacked(payload(recordings(tmp_path, stream([hours]))))
-    assert told["tick"] == pytest.approx(hours / 1e6 / (2**32 - 1))
-    assert gap * told["tick"] == wait * told["tick"] == pytest.approx(hours / 1e6)
+    content, (gap, wait) = unpacked(payload(recordings(tmp_path, stream([hours]))))
+    assert content["tick"] == pytest.approx(hours / 1e6 / (2**32 - 1))
+    assert gap * content["tick"] == wait * content["tick"] == pytest.approx(hours / 1e6)
 
 
 def test_impossible_times_do_not_stop_the_report(tmp_path: Path) -> None:

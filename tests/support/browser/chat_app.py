@@ -1,4 +1,4 @@
-"""The example `chat_app`, served as people serve it, by a process of its own."""
+"""The example `chat_app`, served by uvicorn in a process of its own, and its page in a browser."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _COMMAND = ("-m", "uvicorn", "--app-dir", str(FOLDER), "--port", "0", "--timeout
 
 @contextmanager
 def chat_app(launcher: Sequence[str], **variables: str) -> Iterator[str]:
-    """The app on a free port of the loopback interface, until the block is left, which ends it with SIGTERM; gives its address.
+    """Serve the app on a free port of the loopback interface and yield its address. At the end of the block it gets SIGTERM.
 
-    Answers that are under way by then are cut off.
+    Unfinished responses are cut off then.
     """
     with subprocess.Popen(
         [*launcher, *_COMMAND],
@@ -38,12 +38,12 @@ def chat_app(launcher: Sequence[str], **variables: str) -> Iterator[str]:
     ) as process:
         try:
             assert process.stderr is not None
-            said = ""
-            while not (found := re.search(r"running on (http://\S+)", said)):
+            log = ""
+            while not (found := re.search(r"running on (http://\S+)", log)):
                 line = process.stderr.readline()
-                assert line, said
-                said += line
-            # A pipe that nobody empties would stop the app in the end.
+                assert line, log
+                log += line
+            # A full pipe would block the app.
             threading.Thread(target=process.stderr.read, daemon=True).start()
             yield found[1]
         finally:
@@ -58,9 +58,9 @@ def turn(address: str, body: Any) -> http.client.HTTPResponse:
     return connection.getresponse()
 
 
-def events(address: str, *said: str, **fields: Any) -> list[dict[str, Any]]:
+def events(address: str, *texts: str, **fields: Any) -> list[dict[str, Any]]:
     """All events of a turn."""
-    messages = [{"role": "user", "content": text} for text in said]
+    messages = [{"role": "user", "content": text} for text in texts]
     with turn(address, {"messages": messages, **fields}) as response:
         assert response.status == 200
         return [json.loads(line) for line in response.read().splitlines()]
@@ -70,7 +70,7 @@ def events(address: str, *said: str, **fields: Any) -> list[dict[str, Any]]:
 
 
 def opened(browser: Page, address: str) -> Page:
-    """The app's page in a window of a desktop's size, ready to be typed into."""
+    """The app's page in a desktop window, with the focus in the text field."""
     browser.show_as()
     browser.complaints.clear()
     browser.open(f"{address}/")
@@ -80,16 +80,16 @@ def opened(browser: Page, address: str) -> Page:
 
 
 def say(chat: Page, text: str) -> None:
-    """Type it and send it off."""
+    """Type the text and send it."""
     chat.type(text)
     chat.press("Enter")
 
 
 def wait_until_answered(chat: Page, turns: int = 1) -> None:
-    """Answered, failed or stopped: the note comes last."""
+    """Wait until the turns are answered, failed or stopped: their notes come last."""
     chat.wait_for(f"document.querySelectorAll('article:not(.running) .note:not(:empty)').length === {turns}")
 
 
 def note(chat: Page) -> str:
-    """What is said beneath the last answer."""
+    """The note below the last answer."""
     return chat.texts(".note")[-1]

@@ -1,6 +1,6 @@
-"""Chromium without a window, driven as a person would: keys, clicks, and what is seen.
+"""Headless Chromium, driven by keys and clicks, with the text and pixels of its page.
 
-Its protocol goes over a pipe, which needs no library.
+The DevTools protocol goes over a pipe, which needs no library.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser") o
 PATIENCE_S: Final = 60.0
 
 _KEYS: Final = {"Enter": (13, "\r"), "Escape": (27, ""), "Tab": (9, ""), " ": (32, " ")}
-"""What a key is called → its number, and what it types."""
+"""A key's name → its number, and the text that it types."""
 _SHIFT: Final = 8
 
-# Asked again with every frame: what is waited for may be anything that a page shows.
+# Checked every ten milliseconds.
 _UNTIL: Final = """new Promise((resolve, reject) => {
   const latest = performance.now() + %d;
   (function look() {
@@ -38,7 +38,7 @@ _UNTIL: Final = """new Promise((resolve, reject) => {
   })();
 })"""
 
-# Both as red, green and blue.
+# The colours of the text and of its background, each as red, green and blue.
 _COLORS: Final = """(at) => {
   const ink = getComputedStyle(at).color;
   while (getComputedStyle(at).backgroundColor === "rgba(0, 0, 0, 0)") at = at.parentElement;
@@ -51,7 +51,7 @@ class Page:
 
     def __init__(self, commands: IO[bytes], answers: IO[bytes]) -> None:
         self.complaints: list[str] = []
-        """Errors and warnings that were written to the console, and exceptions that nobody caught."""
+        """Errors and warnings of the console, and uncaught exceptions."""
         self._commands = commands
         self._answers: queue.Queue[dict[str, Any]] = queue.Queue()
         self._session: str | None = None
@@ -63,30 +63,30 @@ class Page:
             self._ask(f"{domain}.enable")
 
     def open(self, url: str) -> None:
-        """Go there, and wait until the page's scripts have run."""
+        """Go to the address and wait until the page is loaded."""
         self._ask("Page.navigate", url=url)
         self.wait_for(f"location.href.startsWith({json.dumps(url)}) && document.readyState === 'complete'")
 
     def evaluate(self, expression: str) -> Any:
-        """What a JavaScript expression, or the promise that it gives, comes to."""
+        """The value of a JavaScript expression, or of the promise that it returns."""
         found = self._ask("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in found:
             raise AssertionError(found["result"].get("description", found["exceptionDetails"]["text"]))
         return found["result"].get("value")
 
     def wait_for(self, condition: str) -> None:
-        """Wait until a JavaScript expression is true; fails with what the page shows instead."""
+        """Wait until a JavaScript expression is true; the failure has the page's text."""
         self.evaluate(_UNTIL % (PATIENCE_S * 1000, condition))
 
     def texts(self, selector: str) -> list[str]:
-        """What all elements of a kind say, as people see it."""
+        """The visible texts of the selected elements."""
         found: list[str] = self.evaluate(
             f"Array.from(document.querySelectorAll({json.dumps(selector)}), (it) => it.innerText)"
         )
         return found
 
     def focus(self) -> str:
-        """The id, or else the text, of the element that keys go to."""
+        """The id, or else the text, of the focused element."""
         found: str = self.evaluate("document.activeElement.id || document.activeElement.innerText")
         return found
 
@@ -96,14 +96,14 @@ class Page:
             self._ask("Input.dispatchKeyEvent", type="char", text=character)
 
     def press(self, key: str, *, shift: bool = False) -> None:
-        """Press a key and let it go: `Enter`, `Escape`, `Tab` or a space."""
+        """Press and release a key: `Enter`, `Escape`, `Tab` or a space."""
         number, text = _KEYS[key]
         event = {"key": key, "code": key, "windowsVirtualKeyCode": number, "modifiers": _SHIFT if shift else 0}
         self._ask("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", text=text, **event)
         self._ask("Input.dispatchKeyEvent", type="keyUp", **event)
 
     def click(self, selector: str) -> None:
-        """Click, or tap, in the middle of an element."""
+        """Click or tap the middle of an element."""
         where = self.evaluate(
             f"(({{ x, y, width, height }}) => ({{ x: x + width / 2, y: y + height / 2 }}))"
             f"(document.querySelector({json.dumps(selector)}).getBoundingClientRect())"
@@ -121,17 +121,17 @@ class Page:
         self._ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def contrast(self, selector: str) -> float:
-        """The ratio, 1 to 21, of the luminances of an element's text and of what is behind it (WCAG 2.2)."""
+        """The contrast ratio, 1 to 21, of an element's text to its background (WCAG 2.2)."""
         colors = self.evaluate(f"({_COLORS})(document.querySelector({json.dumps(selector)}))")
         darker, lighter = sorted(map(_luminance, colors))
         return (lighter + 0.05) / (darker + 0.05)
 
     def screenshot(self, path: Path) -> None:
-        """What is seen now, as PNG."""
+        """Write the visible part of the page as PNG."""
         path.write_bytes(base64.b64decode(self._ask("Page.captureScreenshot", format="png")["data"]))
 
     def close(self) -> None:
-        """Have the browser end, with all its processes."""
+        """Close the browser and all its processes."""
         self._session = None
         self._ask("Browser.close")
 
@@ -158,14 +158,14 @@ class Page:
                 else:
                     self._note(message["method"], message["params"])
 
-    def _note(self, method: str, said: dict[str, Any]) -> None:
+    def _note(self, method: str, parameters: dict[str, Any]) -> None:
         match method:
             case "Runtime.exceptionThrown":
-                self.complaints.append(said["exceptionDetails"]["exception"].get("description", "an exception"))
-            case "Runtime.consoleAPICalled" if said["type"] in {"error", "warning"}:
-                self.complaints.append(" ".join(str(argument.get("value", "")) for argument in said["args"]))
-            case "Log.entryAdded" if said["entry"]["level"] in {"error", "warning"}:
-                self.complaints.append(said["entry"]["text"])
+                self.complaints.append(parameters["exceptionDetails"]["exception"].get("description", "an exception"))
+            case "Runtime.consoleAPICalled" if parameters["type"] in {"error", "warning"}:
+                self.complaints.append(" ".join(str(argument.get("value", "")) for argument in parameters["args"]))
+            case "Log.entryAdded" if parameters["entry"]["level"] in {"error", "warning"}:
+                self.complaints.append(parameters["entry"]["text"])
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A page as a tree of elements, to ask what is in it."""
+"""A page as a tree of elements."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "sou
 
 
 class Element:
-    """An element, its attributes and what is in it."""
+    """An element, its attributes and its content."""
 
     def __init__(self, tag: str, attributes: dict[str, str]) -> None:
         self.tag = tag
@@ -20,17 +20,17 @@ class Element:
         self.content: list[Element | str] = []
 
     def all(self, *tags: str) -> list[Element]:
-        """All elements within of these kinds, in order; of any kind if none is named."""
+        """All descendants with these tags, in document order; without tags all descendants."""
         return [element for element in self._within() if not tags or element.tag in tags]
 
     def named(self, name: str) -> Element:
-        """The one element within that has this id."""
+        """The one descendant with this id."""
         (found,) = (element for element in self._within() if element.attributes.get("id") == name)
         return found
 
     @property
     def text(self) -> str:
-        """All text within."""
+        """All text of the element and its descendants."""
         return "".join(part if isinstance(part, str) else part.text for part in self.content)
 
     def _within(self) -> Iterator[Element]:
@@ -64,7 +64,7 @@ class _Reader(HTMLParser):
 
 
 def parsed(html: str) -> Element:
-    """The page's elements, under a root that has no name."""
+    """The page's elements, under a root without a tag."""
     reader = _Reader()
     reader.feed(html)
     reader.close()
@@ -72,7 +72,7 @@ def parsed(html: str) -> Element:
 
 
 def figures(page: Element) -> list[list[str]]:
-    """The report's table of figures, a row for each line that people see: the name's part, percentile, times, tokens."""
+    """The report's table of figures, a row for each visible line: a part of the name, percentile, times, tokens."""
     found = []
     for body in page.named("figures").all("tbody"):
         (name,) = [cell for cell in body.all("th") if cell.attributes.get("scope") == "rowgroup"]

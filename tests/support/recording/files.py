@@ -1,4 +1,4 @@
-"""Recordings as files: the strict reading of their lines, and operations to fill them with."""
+"""Recordings as files: a strict reader of their lines, and operations to write."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 def operations(path: Path) -> list[dict[str, Any]]:
-    """Its operations."""
+    """The operations of a recording."""
     return [line for line in lines(path) if line["type"] == "operation"]
 
 
 def saved(path: Path, *content: Any) -> Path:
-    """A file of these lines; bytes stay as they are."""
+    """A file of these lines; bytes are written unchanged."""
     path.write_bytes(
         b"".join(line if isinstance(line, bytes) else json.dumps(line).encode() + b"\n" for line in content)
     )

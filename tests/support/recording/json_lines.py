@@ -1,4 +1,4 @@
-"""Lines of recordings that say what a report's test wants, and a load test's recording with all that a report is to show."""
+"""Lines of recordings for the tests of reports, and the recording of a load test with all that a report can show."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def operation(
     request: Line | None = None,
     **changes: Any,
 ) -> Line:
-    """An operation's line; it begins `began_us` after the recording. What is changed to `None` is not told."""
-    asked = {"operation": name, "provider": "openai", "model": model}
+    """An operation's line; it begins `began_us` after the recording. A value changed to `None` is left out."""
+    fields = {"operation": name, "provider": "openai", "model": model}
     line = {
         "type": "operation",
         "trace_id": f"{began_us + 1:032x}",
@@ -49,13 +49,13 @@ def operation(
         "began_ns": BEGAN_NS + began_us * 1000,
         "started_ns": began_us * 1000,
         "duration_us": duration_us,
-        "request": _told(asked | (request or {})),
+        "request": _without_unknown(fields | (request or {})),
     }
-    return _told(line | changes)
+    return _without_unknown(line | changes)
 
 
 def stream(chunks_us: list[int], *, output: int | None = None, **changes: Any) -> Line:
-    """A streamed operation's line: asked for each chunk when it had the one before, first token with the second chunk."""
+    """A streamed operation's line. Each chunk is asked for at the arrival of the one before; the second has the first token."""
     line: Line = {
         "duration_us": chunks_us[-1],
         "asked_us": [0, *chunks_us[:-1]],
@@ -67,19 +67,19 @@ def stream(chunks_us: list[int], *, output: int | None = None, **changes: Any) -
     return operation(**line | changes)
 
 
-def _told(line: Line) -> Line:
+def _without_unknown(line: Line) -> Line:
     return {name: value for name, value in line.items() if value is not None}
 
 
 def write(path: Path, *lines: Line | str) -> Path:
-    """A recording of these lines; text is written as it is."""
+    """A recording of these lines; text is written unchanged."""
     text = "".join(f"{line if isinstance(line, str) else json.dumps(line)}\n" for line in lines)
     path.write_text(text, encoding="utf-8")
     return path
 
 
 def load_test(path: Path, *, streams: int, tokens: int, rate: float = 16.0) -> Path:
-    """A server under load: a stall of all streams, then a busy neighbour and a queue for as long, and a few errors."""
+    """A server under load: a stall of all streams, later a busy machine with a queue, and a few errors."""
     chance = random.Random(0)
     lasting = streams / rate * 1e6
     stall = (0.38 * lasting, 0.38 * lasting + 1.6e6)

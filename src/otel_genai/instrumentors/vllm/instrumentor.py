@@ -134,7 +134,9 @@ class VllmInstrumentor(Instrumentor):
         *(_application(module, "build_app") for module in _BUILDERS),
         *(_application(module, "serve_http", is_given=True) for module in _SERVERS),
         StatsRow(
-            module="vllm.v1.metrics.loggers", target="PrometheusStatLogger.record", read=f"{__package__}.stats:load"
+            module="vllm.v1.metrics.loggers",
+            target="PrometheusStatLogger.record",
+            read=f"{__package__}.stats:engine_stats",
         ),
         *(
             # `LLM` turns statistics off by default (vllm 0.32 entrypoints/llm.py).

@@ -36,8 +36,8 @@ class Added(NamedTuple):
     name: Hashable
     state: Any
     """The processor's `RequestState` of the sequence; `None` if the call ended it (a session whose input has ended)."""
-    arrived: float | None
-    """When the engine's own clock for the request starts; wall clock, in seconds since the epoch."""
+    arrival_time: float | None
+    """When vLLM's own clock for the request starts; wall clock, in seconds since the epoch."""
 
 
 class Finished(NamedTuple):
@@ -59,7 +59,7 @@ class Sequences(SteppedRequestState):
         self._content = content
         self._states: dict[Hashable, Any] = {}
         self._reasons: dict[Hashable, str] = {}
-        self._arrived: float | None = None
+        self._arrival_time: float | None = None
 
     def add(self, event: Added | Finished) -> bool:
         """Take in that a sequence has begun or ended."""
@@ -67,7 +67,7 @@ class Sequences(SteppedRequestState):
             self._reasons[event.name] = event.reason
         elif event.state is not None:
             self._states.setdefault(event.name, event.state)
-            self._arrived = self._arrived or event.arrived
+            self._arrival_time = self._arrival_time or event.arrival_time
         else:
             self._reasons.setdefault(event.name, gen_ai.STOP)
         return False
@@ -119,10 +119,10 @@ class Sequences(SteppedRequestState):
         return self.is_over() and not {gen_ai.ABORT, gen_ai.ERROR} & set(self._reasons.values())
 
     def _preprocessing(self, observed: Timing) -> Iterator[Phase]:
-        if self._arrived is not None:
-            arrived = observed.started + self._arrived - observed.began_ns / 1e9
-            if arrived > observed.started:
-                yield Phase(otel_genai.PREPROCESS, observed.started, arrived)
+        if self._arrival_time is not None:
+            ended = observed.started + self._arrival_time - observed.began_ns / 1e9
+            if ended > observed.started:
+                yield Phase(otel_genai.PREPROCESS, observed.started, ended)
 
     def _phases(self, chunks: Sequence[float]) -> Iterator[Phase]:
         if not chunks:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from otel_genai.endpoint.arguments import Arguments
 
 
-def load(arguments: Arguments) -> EngineStats | None:
+def engine_stats(arguments: Arguments) -> EngineStats | None:
     """The statistics in a call of `PrometheusStatLogger.record`; `None` if it has none."""
     scheduler = arguments.positional_or_keyword(0, "scheduler_stats")
     iteration = arguments.positional_or_keyword(1, "iteration_stats")

@@ -85,7 +85,7 @@ def files_of(path: Path) -> list[Path]:
 
 
 def discard(path: Path) -> None:
-    """Remove the files of a recording, so that the next one begins anew.
+    """Remove the files of a recording, so that the next one starts empty.
 
     Raises NotARecordingError if one of the files is something else, OSError if a process records to it or it cannot be removed.
     """

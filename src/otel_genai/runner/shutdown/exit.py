@@ -113,7 +113,8 @@ def _kill_by(number: int) -> None:
 def _restore_interrupt() -> None:
     """Make CPython end by SIGINT again.
 
-    It does so if KeyboardInterrupt has ended the code last evaluated from source. The imports of the output evaluate code, too.
+    It does so if KeyboardInterrupt has ended the code last evaluated from source (3.11 Python/pythonrun.c `run_eval_code_obj`). The
+    imports of the output evaluate code, too.
     """
     with suppress(KeyboardInterrupt):
         exec("raise KeyboardInterrupt")  # noqa: S102
@@ -122,7 +123,8 @@ def _restore_interrupt() -> None:
 def _before_workers_end(flush: Callable[[], None]) -> None:
     """Call `flush` at the end of workers that `multiprocessing` forks.
 
-    They skip the interpreter's exit functions. `multiprocessing` has its own, and drops those that it inherits by a fork.
+    They skip the interpreter's exit functions. `multiprocessing` has finalizers in place of them, and drops those that it inherits by a
+    fork (CPython 3.11 multiprocessing/process.py `_bootstrap`).
     """
     if util := sys.modules.get("multiprocessing.util"):
 

@@ -1,5 +1,5 @@
 // @ts-check
-// Reads the recording, and draws the charts anew when the selection changes.
+// Reads the recording, and redraws the charts when the selection changes.
 
 import { drawDistributions } from "./distributions.js";
 import { drawDots } from "./dots.js";
