@@ -51,13 +51,13 @@ def app_driver(row: AsgiAppRow, found: Any, scope: Scope) -> Driver:  # noqa: AR
 
 def instrument_app(app: Any, row: AsgiAppRow, telemetry: Telemetry) -> None:
     """Add the middleware to an application of Starlette's kind."""
-    settings: dict[str, Any] = {"operations": row.operations, "provider": row.provider, "telemetry": telemetry}
+    options: dict[str, Any] = {"operations": row.operations, "provider": row.provider, "telemetry": telemetry}
     with _JOINING:
         if app.middleware_stack is None:
-            app.add_middleware(ServerMiddleware, **settings)
+            app.add_middleware(ServerMiddleware, **options)
         else:
             # The stack is built, as vLLM's is before anybody gets the application, and `add_middleware` refuses.
-            app.middleware_stack = ServerMiddleware(app.middleware_stack, **settings)
+            app.middleware_stack = ServerMiddleware(app.middleware_stack, **options)
 
 
 class ServerMiddleware:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _CLIENT: Final = "openai._base_client"
 _RESOURCES: Final = "openai.resources"
-_SERVED_MODEL: Final = "x-ms-served-model"
+_AZURE_MODEL_HEADER: Final = "x-ms-served-model"
 """Header with the model of an Azure deployment, which the body may lack."""
 
 
@@ -61,7 +61,7 @@ class OpenAIInstrumentor(Instrumentor):
                 module=_CLIENT,
                 target=f"{client}._process_response",
                 response="response",
-                served_model=_SERVED_MODEL,
+                served_model=_AZURE_MODEL_HEADER,
             )
             for client in ("SyncAPIClient", "AsyncAPIClient")
         ),

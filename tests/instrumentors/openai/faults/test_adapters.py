@@ -18,7 +18,6 @@ from tests.support.openai.faults import (
     ROWS,
     STREAMING_ROWS,
     BrokenAdd,
-    BrokenName,
     BrokenResponse,
     Calls,
     assert_one_warning_each,
@@ -108,6 +107,10 @@ def test_an_error_with_a_bug_in_its_adapter(
     assert_one_warning_each(caplog, "an error is reported by its class alone")
 
 
+UNREADABLE: Any = type("Unreadable", (), {"__hash__": broken})()
+"""A keyword whose look-up raises."""
+
+
 @pytest.mark.parametrize(
     ("with_bug", "what"),
     [
@@ -116,11 +119,7 @@ def test_an_error_with_a_bug_in_its_adapter(
             "a request does not carry the trace context",
         ),
         (
-            lambda row: (
-                row._replace(served_model=BrokenName("x-ms-served-model"))
-                if isinstance(row, ResponseHeadersRow)
-                else row
-            ),
+            lambda row: row._replace(response=UNREADABLE) if isinstance(row, ResponseHeadersRow) else row,
             "the model is reported as the response's body has it",
         ),
     ],
