@@ -57,13 +57,6 @@ class BrokenResponse(BrokenAdd):
     response = broken
 
 
-class BrokenName(str):
-    """The name of a header that raises where it is looked up."""
-
-    __slots__ = ()
-    lower = broken
-
-
 def warnings_by_text(caplog: pytest.LogCaptureFixture) -> dict[str, list[str]]:
     """Text of a warning, without its prefix → the levels at which it was logged."""
     levels: dict[str, list[str]] = {}
