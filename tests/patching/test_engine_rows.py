@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from otel_genai.endpoint.rows import ArgumentRow, StatsRow
+from otel_genai.endpoint.server_rows import ArgumentRow, StatsRow
 from otel_genai.guard import Guard
 from otel_genai.patching.patches import Patches
 from tests.support.engine_metrics import RUNNING, stats, telemetry, values

@@ -20,7 +20,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from otel_genai.config import Config
-from otel_genai.endpoint.rows import AsgiAppRow, CallRow, ContextRow
+from otel_genai.endpoint.rows import CallRow, ContextRow
+from otel_genai.endpoint.server_rows import AsgiAppRow
 from otel_genai.operation import Side
 from otel_genai.patching.patches import Patches
 from otel_genai.telemetry.telemetry import Telemetry

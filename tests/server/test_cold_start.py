@@ -18,7 +18,8 @@ from otel_genai.call import context as call_context
 from otel_genai.call.call import finish_open_calls
 from otel_genai.config import Config
 from otel_genai.endpoint.endpoint import Endpoint
-from otel_genai.endpoint.rows import CallRow, LibrarySpansRow, StartupRow
+from otel_genai.endpoint.rows import CallRow
+from otel_genai.endpoint.server_rows import LibrarySpansRow, StartupRow
 from otel_genai.operation import Failure, Request, Side
 from otel_genai.patching.patches import Patches
 from otel_genai.semconv import otel_genai

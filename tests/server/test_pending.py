@@ -14,7 +14,7 @@ from opentelemetry import trace
 from otel_genai.call.call import finish_open_calls
 from otel_genai.config import Config
 from otel_genai.endpoint.endpoint import RequestState
-from otel_genai.endpoint.rows import EngineRow
+from otel_genai.endpoint.server_rows import EngineRow
 from otel_genai.operation import Failure, Operation, Phase, Response, Side, Timing, Usage
 from otel_genai.patching.patches import Patches
 from otel_genai.telemetry.observers import observe

@@ -2,32 +2,74 @@
 
 from __future__ import annotations
 
-from otel_genai.endpoint.arguments import Arguments
-from otel_genai.endpoint.endpoint import (
-    Endpoint,
-    Fold,
-    RequestState,
-    SteppedRequestState,
-    StreamerFold,
-    StreamerHook,
-    StreamerTee,
-    Unstreamed,
-)
-from otel_genai.endpoint.rows import (
-    ArgumentRow,
-    AsgiAppRow,
-    CallRow,
-    ContextRow,
-    EngineRow,
-    LibrarySpansRow,
-    PhaseRow,
-    RequestHeadersRow,
-    ResponseHeadersRow,
-    Row,
-    StartupRow,
-    StatsRow,
-    StepRow,
-)
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from otel_genai.endpoint.arguments import Arguments
+    from otel_genai.endpoint.endpoint import (
+        Endpoint,
+        Fold,
+        RequestState,
+        SteppedRequestState,
+        StreamerFold,
+        StreamerHook,
+        StreamerTee,
+        Unstreamed,
+    )
+    from otel_genai.endpoint.rows import (
+        CallRow,
+        ContextRow,
+        PhaseRow,
+        RequestHeadersRow,
+        ResponseHeadersRow,
+        Row,
+        StepRow,
+    )
+    from otel_genai.endpoint.server_rows import (
+        ArgumentRow,
+        AsgiAppRow,
+        EngineRow,
+        LibrarySpansRow,
+        StartupRow,
+        StatsRow,
+    )
+else:
+    # Lazy: a table of rows is read at the start of a program, its endpoints at the first call.
+    from otel_genai.lazy_exports import lazy_exports
+
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "otel_genai.endpoint.arguments": ("Arguments",),
+            "otel_genai.endpoint.endpoint": (
+                "Endpoint",
+                "Fold",
+                "RequestState",
+                "SteppedRequestState",
+                "StreamerFold",
+                "StreamerHook",
+                "StreamerTee",
+                "Unstreamed",
+            ),
+            "otel_genai.endpoint.rows": (
+                "CallRow",
+                "ContextRow",
+                "PhaseRow",
+                "RequestHeadersRow",
+                "ResponseHeadersRow",
+                "Row",
+                "StepRow",
+            ),
+            "otel_genai.endpoint.server_rows": (
+                "ArgumentRow",
+                "AsgiAppRow",
+                "EngineRow",
+                "LibrarySpansRow",
+                "StartupRow",
+                "StatsRow",
+            ),
+        },
+    )
 
 __all__ = [
     "ArgumentRow",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_genai.call import context as call_context
 from otel_genai.guard import Guard
 
 if TYPE_CHECKING:
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from otel_genai.patching.driver import Scope
 
 _INJECTING: Final = Guard("a request does not carry the trace context")
+_OPERATIONS: Final = "otel_genai.call.context"
+# A program that makes no call does not import it: there is no operation then.
+_modules: Final[dict[str, Any]] = sys.modules
 _READING: Final = Guard("the model is reported as the response's body has it")
 
 
@@ -26,7 +29,9 @@ def request_headers_driver(row: RequestHeadersRow, method: Callable[..., Any], s
     def build(*args: Any, **kwargs: Any) -> Any:
         request = method(*args, **kwargs)
         try:
-            call_context.inject(headers(request))
+            operations = _modules.get(_OPERATIONS)
+            if operations is not None:
+                operations.inject(headers(request))
         except Exception as error:
             if not _INJECTING.takes(error):
                 raise
@@ -44,7 +49,8 @@ def response_headers_driver(row: ResponseHeadersRow, method: Callable[..., Any],
         try:
             headers = kwargs[keyword].headers
             if header in headers:  # httpx's `get` takes twice as long to find that it is missing (0.28 `_models.py`)
-                operation = call_context.current_operation()
+                operations = _modules.get(_OPERATIONS)
+                operation = None if operations is None else operations.current_operation()
                 if operation is not None:
                     operation.served_model = headers[header]
         except Exception as error:

@@ -7,7 +7,6 @@ import sys
 from importlib.metadata import distribution
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from otel_genai.endpoint.rows import ArgumentRow, LibrarySpansRow, RequestHeadersRow
 from otel_genai.guard import Guard
 from otel_genai.instrumentors import versions
 from otel_genai.instrumentors.options import InstrumentOptions
@@ -94,13 +93,7 @@ class Instrumentor:
 
     def rows_for(self, config: Config) -> Iterable[Row]:
         """The rows that these settings leave on."""
-        return [
-            row
-            for row in self.rows
-            if (config.propagate or not isinstance(row, RequestHeadersRow))
-            and (config.engine_stats or not isinstance(row, ArgumentRow))
-            and not (config.native_spans and isinstance(row, LibrarySpansRow) and row.part == "report")
-        ]
+        return [row for row in self.rows if not hasattr(row, "applies") or row.applies(config)]
 
     def _instrument(self, *, parsed: InstrumentOptions | None = None, **options: Any) -> None:
         config, providers = parsed or InstrumentOptions.parse(**options)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
     from types import TracebackType
 
-    from otel_genai.endpoint.rows import AsgiAppRow
+    from otel_genai.endpoint.server_rows import AsgiAppRow
     from otel_genai.patching.driver import Driver, Scope
     from otel_genai.telemetry.telemetry import Telemetry
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from otel_genai.endpoint.rows import StartupRow
+    from otel_genai.endpoint.server_rows import StartupRow
     from otel_genai.operation import Request, Timing
     from otel_genai.patching.driver import Driver, Scope
     from otel_genai.telemetry.telemetry import Telemetry

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 
     from otel_genai.endpoint.endpoint import Endpoint
-    from otel_genai.endpoint.rows import EngineRow
+    from otel_genai.endpoint.server_rows import EngineRow
     from otel_genai.patching.driver import Driver, Scope
     from otel_genai.server.pending import PendingSequences
 

@@ -11,7 +11,7 @@ from otel_genai.guard import Guard
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from otel_genai.endpoint.rows import ArgumentRow, StatsRow
+    from otel_genai.endpoint.server_rows import ArgumentRow, StatsRow
     from otel_genai.patching.driver import Driver, Scope
 
 _READING: Final = Guard("the metrics lack part of an engine's load")

@@ -13,7 +13,7 @@ from otel_genai.server.yielding_provider import YIELDS_TO_LIBRARY
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from otel_genai.endpoint.rows import LibrarySpansRow
+    from otel_genai.endpoint.server_rows import LibrarySpansRow
     from otel_genai.patching.driver import Driver, Scope
 
 _FINDING_PARENT: Final = Guard("a library's own spans are a trace of their own")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otel_genai.config import Config
-from otel_genai.endpoint.rows import ArgumentRow, StatsRow
+from otel_genai.endpoint.server_rows import ArgumentRow, StatsRow
 from otel_genai.instrumentors.vllm.instrumentor import VllmInstrumentor
 from otel_genai.patching.patches import Patches
 from otel_genai.telemetry.telemetry import Telemetry

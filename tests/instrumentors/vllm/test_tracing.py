@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from otel_genai.config import Config
-from otel_genai.endpoint.rows import LibrarySpansRow
+from otel_genai.endpoint.server_rows import LibrarySpansRow
 from otel_genai.instrumentors.vllm.instrumentor import VllmInstrumentor
 
 

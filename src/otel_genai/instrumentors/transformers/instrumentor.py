@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from otel_genai.endpoint.rows import AsgiAppRow, CallRow, ContextRow, EngineRow, PhaseRow, StepRow
+from otel_genai.endpoint.rows import CallRow, ContextRow, PhaseRow, StepRow
+from otel_genai.endpoint.server_rows import AsgiAppRow, EngineRow
 from otel_genai.instrumentors.instrumentor import Instrumentor
 from otel_genai.semconv import gen_ai, otel_genai
 

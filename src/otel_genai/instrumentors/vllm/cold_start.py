@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from otel_genai.endpoint.rows import StartupRow
+from otel_genai.endpoint.server_rows import StartupRow
 from otel_genai.operation import Request, Side
 from otel_genai.semconv import otel_genai
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from otel_genai.endpoint.rows import ArgumentRow, AsgiAppRow, CallRow, ContextRow, EngineRow, Row, StatsRow
+from otel_genai.endpoint.rows import CallRow, ContextRow, Row
+from otel_genai.endpoint.server_rows import ArgumentRow, AsgiAppRow, EngineRow, StatsRow
 from otel_genai.instrumentors.instrumentor import Instrumentor
 from otel_genai.instrumentors.vllm import cold_start, tracing
 from otel_genai.semconv import gen_ai, otel_genai
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from otel_genai.endpoint.arguments import Arguments
-    from otel_genai.endpoint.rows import Place
+    from otel_genai.endpoint.server_rows import Place
 
 _PROCESSOR: Final = "vllm.v1.engine.output_processor"
 _LLM: Final = "vllm.entrypoints.llm"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from otel_genai.endpoint.rows import LibrarySpansRow
+from otel_genai.endpoint.server_rows import LibrarySpansRow
 
 ROWS: Final = (
     # `llm_request`, a duplicate of our span of the request.
