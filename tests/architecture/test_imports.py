@@ -22,7 +22,7 @@ from tests.support.source_tree import (
 TOOLS = ("sdk", "runner", "recording", "simulator", "cli", "__main__")
 """What stands around the core."""
 LIBRARIES = {"openai", "transformers", "torch", "vllm"}
-RECORDS = {"operation", "content"}
+RECORDS = {"operation", "content", "lazy_exports"}
 BRIDGE = {"instrument", "activation", "import_hook", "instrumentor", "options", "registration", "versions"}
 """Modules of `instrumentors` that belong to no library."""
 
@@ -112,7 +112,9 @@ def test_records_need_the_standard_library_alone() -> None:
         if name in RECORDS or _is_in(name, "endpoint"):
             packages = {each.module.partition(".")[0] for each in imports(TREES[name])} - sys.stdlib_module_names
             assert packages <= {"otel_genai"}, name
-            assert outside(imported_modules(TREES[name]), *RECORDS, "endpoint") == set(), name
+            # Rows say under which settings they apply.
+            assert outside(imported_modules(TREES[name]), *RECORDS, "endpoint", "config") == set(), name
+            assert "config" not in {each.module.removeprefix("otel_genai.") for each in runtime_imports(TREES[name])}
 
 
 def test_a_librarys_folder_imports_records_conventions_and_the_bridge_only() -> None:

@@ -31,7 +31,7 @@ for _ in range(2):
         plugin.load()()
 def has(module):
     return module in sys.modules
-print(has("opentelemetry.instrumentation.instrumentor"), has("opentelemetry.sdk.trace"))
+print(has("otel_genai.patching.patches"), has("opentelemetry.sdk.trace"))
 """
 SERVES = """
 engine = LLMEngine()
