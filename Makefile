@@ -156,17 +156,17 @@ format: $(VENV)/dev ## Format and apply lint's own fixes
 docs: $(VENV)/dev ## Generate the tables of docs/ from the code
 	$(VENV)/bin/python -m docs.generate
 
-dashboards: $(STACK)/ready ## Write Grafana's dashboards anew out of deploy/grafana/generate
+dashboards: $(STACK)/ready ## Build Grafana's dashboards from deploy/grafana/generate
 	$(STACK)/bin/python -B deploy/grafana/generate
 
-bench: $(VENV)/dev ## Measure what calls, streams, tokens and start-up cost: about nine minutes
+bench: $(VENV)/dev ## Measure the cost of calls, streams, tokens and start-up: about nine minutes
 	$(VENV)/bin/python benchmarks/calls.py
 	$(VENV)/bin/python benchmarks/memory.py
 	$(VENV)/bin/python benchmarks/instructions.py
 	$(VENV)/bin/python benchmarks/transformers_token.py
 	$(VENV)/bin/python benchmarks/startup.py
 
-bench-engines: $(ENGINES)/ready ## Measure what is added to a step of vLLM with 64 sequences: about three minutes
+bench-engines: $(ENGINES)/ready ## Measure the cost for a step of vLLM with 64 sequences: about three minutes
 	$(ENGINES)/bin/python benchmarks/vllm_step.py
 
 bench-peers: $(VENV)/dev $(PEERS:%=.venv-peers-%/ready) ## Measure other instrumentations of the same client beside this one

@@ -1,7 +1,7 @@
-"""What this package adds to the client's calls, beside a wrapper written by hand. `cell.py` is what is run, `harness.py` says how.
+"""The cost of this package for the client's calls, beside a hand-written wrapper. `cell.py` is one cell, `harness.py` runs them.
 
 python benchmarks/calls.py                        all cells, about three minutes
-python benchmarks/calls.py --quick call stream    some cells in few rounds, for whoever is changing something
+python benchmarks/calls.py --quick call stream    some cells in few rounds, while you change something
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ INSTRUMENTATIONS = {
 
 @dataclass(frozen=True)
 class Goal:
-    """What is to be reached: a ratio to the bare client, or microseconds added to it."""
+    """A goal: a ratio to the bare client, or microseconds added to it."""
 
     ratio: float | None = None
     added: float | None = None

@@ -1,6 +1,6 @@
-"""One cell: one workload under one instrumentation, in a process of its own. Prints CPU microseconds a call or a chunk.
+"""One cell: one workload under one instrumentation, in a process of its own. Prints CPU microseconds per call or chunk.
 
-That is the time of all threads, with everything exported that was recorded. The garbage collector runs as it does in any program.
+It includes all threads, and the export of everything that was recorded. The garbage collector runs as in any program.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""One cell of `instructions.py`: runs under `valgrind --tool=callgrind`, and has it count twice, the second time over three times the work.
+"""One cell of `instructions.py`: runs under `valgrind --tool=callgrind`, which counts twice, the second time over three times the work.
 
-So what is not the work's own, such as asking valgrind for it, drops out of the difference. The garbage collector is off, for what it
-does in between depends on all that the process ever made.
+The difference excludes fixed costs, such as the control of valgrind. The garbage collector is off, because its work depends on
+all objects of the process.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ WORK = {"call": WORKLOADS["call"].do, "chunk": stream_of}
 
 
 def control(*command: str) -> None:
-    """Tell the valgrind around this process what to do."""
+    """Send a command to the valgrind around this process."""
     subprocess.run(["callgrind_control", *command, str(os.getpid())], check=True, stdout=subprocess.DEVNULL)
 
 

@@ -1,4 +1,4 @@
-"""What an instrumentation says about one call of each kind, as JSON: for comparing costs one must know what is had for them."""
+"""The telemetry of an instrumentation for one call of each kind, as JSON: a comparison of costs needs it."""
 
 from __future__ import annotations
 

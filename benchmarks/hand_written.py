@@ -1,7 +1,7 @@
-"""The floor: what somebody would write by hand around the one call that they make, and no more.
+"""The floor: a minimal hand-written instrumentation of one call.
 
-One span with a dozen attributes, a point in each histogram that has one, one branch a chunk. It follows no stream that is not read to
-its end, knows no async client, and names no error.
+One span with a dozen attributes, one data point per histogram, one branch per chunk. It handles no stream that is left early, no async
+client and no error.
 """
 
 from __future__ import annotations

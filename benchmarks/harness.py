@@ -1,7 +1,7 @@
-"""How it is measured: a fresh process a cell, the cells of a round one after the other in an order that changes, many rounds.
+"""Runs cells: a fresh process for each, all cells of a round in turn and in changing order, many rounds.
 
-A figure is compared with the one of its own round, so that a machine whose speed drifts does not matter; the median and the quartiles
-of what the rounds say are what is printed.
+A figure is compared with another of its own round, so a drift of the machine's speed does not matter. Printed are the median and the
+quartiles over the rounds.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Cell:
     python: str = sys.executable
 
     def run(self, seed: int) -> float:
-        """One measurement. `seed` is that of the hashes, by which the speed of dictionaries differs a little."""
+        """One measurement. `seed` is the hash seed: the speed of dictionaries depends on it a little."""
         done = subprocess.run(
             [self.python, HERE / self.script, *self.arguments],
             env={**os.environ, "PYTHONHASHSEED": str(seed)},
@@ -44,17 +44,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Spread:
-    """What the rounds say about one figure."""
+    """One figure over all rounds."""
 
     median: float
     low: float
-    """A quarter of the rounds say less."""
+    """The first quartile."""
     high: float
-    """A quarter of the rounds say more."""
+    """The third quartile."""
 
     @classmethod
     def of(cls, figures: Sequence[float]) -> Spread:
-        """Of at least two rounds."""
+        """The spread of at least two rounds."""
         low, median, high = statistics.quantiles(figures, n=4, method="inclusive")
         return cls(median, low, high)
 
@@ -64,7 +64,7 @@ class Spread:
 
 
 def measure(cells: Iterable[Cell], rounds: int) -> dict[Cell, list[float]]:
-    """A figure a round of every cell, all interleaved. Says on stderr how far it is."""
+    """One figure per round for every cell, interleaved. Reports its progress on stderr."""
     figures: dict[Cell, list[float]] = {cell: [] for cell in cells}
     started = time.monotonic()
     for seed in range(rounds):
@@ -80,10 +80,10 @@ def measure(cells: Iterable[Cell], rounds: int) -> dict[Cell, list[float]]:
 
 
 def added(figures: Sequence[float], bare: Sequence[float]) -> Spread:
-    """What is more than without, in the figures' unit."""
+    """The difference to the cell without instrumentation, in the figures' unit."""
     return Spread.of([figure - without for figure, without in zip(figures, bare, strict=True)])
 
 
 def ratio(figures: Sequence[float], bare: Sequence[float]) -> Spread:
-    """How many times of what it is without."""
+    """The ratio to the cell without instrumentation."""
     return Spread.of([figure / without for figure, without in zip(figures, bare, strict=True)])

@@ -1,6 +1,6 @@
-"""One cell of `memory.py`: what a stream of 20,000 chunks makes the process grow by, in bytes.
+"""One cell of `memory.py`: the growth of the process over a stream of 20,000 chunks, in bytes.
 
-`resident` is the operating system's word for the whole process; `allocated` is Python's own, of what is alive at the end of the stream.
+`resident` is the resident size of the process; `allocated` is Python's own count of the memory that is alive at the end of the stream.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ CHUNKS = 20_000
 
 
 def resident() -> int:
-    """Bytes of this process that are in memory. Linux only."""
+    """The resident size of this process in bytes. Linux only."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def allocated() -> int:
-    """Bytes that Python has allocated and not freed, of those that it traces."""
+    """The bytes that tracemalloc counts as allocated and not freed."""
     return tracemalloc.get_traced_memory()[0]
 
 

@@ -1,6 +1,6 @@
-"""Instructions that a call or a chunk costs, counted by valgrind: a figure that the machine's other work does not touch.
+"""The instructions of a call or a chunk, counted by valgrind: independent of the machine's other work.
 
-Counted are all threads, with the hashes' seed fixed and the garbage collector off; `counted.py` is what runs under valgrind.
+All threads count; the hash seed is fixed and the garbage collector is off. `counted.py` runs under valgrind.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Under what it is measured: nothing, a wrapper by hand, and this package in its settings.
+"""The instrumentations that are compared: none, a hand-written one, and this package under several settings.
 
-`peer_setups.py` has others' instrumentations. Each writes to a real SDK, whose batch processors export to memory.
+`peer_setups.py` has those of other authors. Each writes to a real SDK, whose batch processors export to memory.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Kept:
         return providers
 
     def flush(self) -> None:
-        """Export what waits."""
+        """Export everything that is queued."""
         self.span_processor.force_flush()
         self.log_processor.force_flush()
 
@@ -66,12 +66,12 @@ class Instrumentation:
 
     switch_on: Callable[[Kept], None]
     sampled: bool = True
-    """Whether spans are recorded; a cell that then finds none has measured nothing, and says so."""
+    """Whether spans are recorded. A cell that expects spans and finds none fails."""
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def switched_on(instrumentation: Instrumentation) -> Kept:
-    """Instrument this process, and give what everything is written to."""
+    """Instrument this process. Returns the SDK that receives the telemetry."""
     os.environ.update(instrumentation.environment)
     kept = Kept(sampled=instrumentation.sampled)
     instrumentation.switch_on(kept)
@@ -101,7 +101,7 @@ def _instrument(**providers: Any) -> None:
 
 
 class _Unheeding(trace.NonRecordingSpan):
-    """A span that wants to be told everything, and forgets it at once."""
+    """A recording span that drops everything at once."""
 
     def is_recording(self) -> bool:
         return True
@@ -142,7 +142,7 @@ LAYERS = {
     ),
     "sdk-spans": Instrumentation(_layer(tracers=None, meters=None), environment=_ALONE),
 }
-"""One thing more each time, from this package without an SDK to nearly all: with trace context in the requests it is `ours`."""
+"""Steps from this package without an SDK to the full setup; with trace context in the requests it would be `ours`."""
 
 INSTRUMENTATIONS = {
     **LAYERS,

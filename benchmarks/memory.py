@@ -1,4 +1,4 @@
-"""What a stream of 20,000 chunks keeps in memory while it is read. `held.py` is what is run."""
+"""The memory of a stream of 20,000 chunks while it is read. `held.py` is one cell."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def main() -> None:
         }
         for what, rounds in ROUNDS.items()
     }
-    print(f"A stream of {CHUNKS} chunks: growth of the process, and what is alive at its end (medians)\n")
+    print(f"A stream of {CHUNKS} chunks: growth of the process, and memory alive at its end (medians)\n")
     print(f"{'':22}{'resident, KiB':>14}{'bytes a chunk':>15}   goal for both")
     for instrumentation in INSTRUMENTATIONS:
         resident, chunk = medians["resident"][instrumentation], medians["allocated"][instrumentation] / CHUNKS

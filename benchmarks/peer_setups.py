@@ -1,6 +1,6 @@
-"""Others' instrumentations, each switched on as its own documentation says, and writing to the same SDK.
+"""Instrumentations of other authors, each switched on as its documentation says, writing to the same SDK.
 
-Every one of them lives in an environment of its own, so it is imported only when it is switched on. None of them may send anything.
+Each has an environment of its own, so it is imported only when it is switched on. None may send anything.
 """
 
 from __future__ import annotations
@@ -85,4 +85,4 @@ PEERS = {
     "logfire-content": Instrumentation(_logfire),
     "logfire-not-sampled": Instrumentation(_logfire, sampled=False),
 }
-"""By name: with content off, with content on, and with content off where no span is sampled."""
+"""Name → setups with content off, with content on, and with content off and no span sampled."""

@@ -1,7 +1,7 @@
-"""The package beside others that instrument the same client: the same cells, in one run. `make bench-peers` installs them.
+"""This package beside other instrumentations of the same client: the same cells in one run. `make bench-peers` installs them.
 
-Each is in an environment of its own, with the same client and the same SDK, but for those in `OLDER_CLIENT`, which are compared with a
-bare client of their own.
+Each has an environment of its own with the same client and SDK. Those in `OLDER_CLIENT` need an older client, and are compared with that
+client without instrumentation.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SYSTEMS = {
     },
     "logfire": {"content on": "logfire-content", "not sampled": "logfire-not-sampled"},
 }
-"""By name: which instrumentation is which column."""
+"""Name → the instrumentation of each column."""
 MEASURED = {
     "call": COLUMNS,
     "stream": COLUMNS,
@@ -38,7 +38,7 @@ OLDER_CLIENT = {"openlit"}
 
 
 def python(system: str) -> str:
-    """The Python that has a system installed."""
+    """The Python of a system's environment."""
     if system.startswith("otel-genai"):
         return sys.executable
     found = Path(HERE.parent, f".venv-peers-{system}", "bin", "python")
@@ -48,12 +48,12 @@ def python(system: str) -> str:
 
 
 def bare(workload: str, system: str) -> Cell:
-    """What a system is compared with."""
+    """The cell that a system is compared with."""
     return Cell("cell.py", (workload, "bare"), python(system if system in OLDER_CLIENT else "otel-genai"))
 
 
 def cell(workload: str, system: str, column: str) -> Cell | None:
-    """What is measured, unless there is no such thing."""
+    """The cell of a system; `None` if the system has no such setup."""
     instrumentation = SYSTEMS[system].get(column)
     if instrumentation is None or column not in MEASURED[workload]:
         return None
@@ -63,14 +63,14 @@ def cell(workload: str, system: str, column: str) -> Cell | None:
 
 
 def emitted(system: str, workload: str) -> str:
-    """What a system says of one operation, in a line."""
+    """The telemetry of a system for one operation, in a line."""
     instrumentation = next(iter(SYSTEMS[system].values()))
     done = subprocess.run(
         [python(system), HERE / "emitted.py", workload, instrumentation], stdout=subprocess.PIPE, text=True, check=True
     )
-    told = json.loads(done.stdout.splitlines()[-1])
-    metrics = [f"{name} ({points})" for name, points in told["metrics"].items()]
-    return "; ".join(", ".join(kind) for kind in (told["spans"], told["events"], metrics) if kind)
+    emitted = json.loads(done.stdout.splitlines()[-1])
+    metrics = [f"{name} ({points})" for name, points in emitted["metrics"].items()]
+    return "; ".join(", ".join(kind) for kind in (emitted["spans"], emitted["events"], metrics) if kind)
 
 
 def main() -> None:

@@ -1,7 +1,6 @@
-"""What the time goes to: the same cells with one thing more each time, so that each difference is what that thing costs.
+"""The parts of a call's cost: cells that differ by one part each, so a difference is the cost of that part.
 
-Nothing is traced or sampled, which would cost more than what it looks at. Differences of times are medians over rounds; those of
-counted instructions hardly vary.
+No profiler runs: it would cost more than the parts. Differences of times are medians over rounds; counted instructions hardly vary.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ STEPS = {
     "sdk-spans": "the SDK's span: made, filled, ended, exported",
     "ours": "trace context in the request",
 }
-"""Instrumentation → what it has more than the one before."""
+"""Instrumentation → the part that the one before lacks."""
 COUNTED_AS = {"call": "call", "stream": "chunk"}
 
 

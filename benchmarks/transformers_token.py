@@ -1,10 +1,10 @@
-"""What this package adds to every token that `generate` of transformers makes, to a streamer and without one.
+"""The cost of this package for every token of transformers' `generate`, with a streamer and without one.
 
-In `streamed` and `unstreamed` the model is taken out of the library, so that microseconds can be seen; in `model` it is a very small
-Llama. The histogram of the times between tokens is written when the call has ended. `harness.py` says how it is measured.
+`streamed` and `unstreamed` run the library without a model, so that microseconds are visible; `model` is a very small Llama. The histogram
+of the times between tokens is written at the end of the call. `harness.py` runs the cells.
 
 python benchmarks/transformers_token.py                     all cells, about two minutes
-python benchmarks/transformers_token.py streamed ours       one cell: CPU microseconds a token
+python benchmarks/transformers_token.py streamed ours       one cell: CPU microseconds per token
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ class Sink:
     """A streamer that does nothing."""
 
     def put(self, value: Any) -> None:
-        """A token has come."""
+        """One token."""
 
     def end(self) -> None:
-        """All have."""
+        """The end."""
 
 
 def generating(workload: str) -> Callable[[], None]:
-    """A call of `generate` that makes `TOKENS[workload]` tokens."""
+    """A call of `generate` that generates `TOKENS[workload]` tokens."""
     os.environ["HF_HUB_OFFLINE"] = "1"
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -83,7 +83,7 @@ def generating(workload: str) -> Callable[[], None]:
 
 
 def cell(workload: str, instrumentation: str) -> float:
-    """CPU microseconds a token, of all threads and with everything exported."""
+    """CPU microseconds per token, of all threads, export included."""
     kept = switched_on(INSTRUMENTATIONS[instrumentation])
     generate = generating(workload)
     generate()

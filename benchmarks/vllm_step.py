@@ -1,12 +1,11 @@
-"""What this package adds to a step of vLLM with 64 sequences.
+"""The cost of this package for a step of vLLM with 64 sequences.
 
-In `outputs` the model is left out: the real engine takes 64 requests, and its output processor and its statistics are given what a
-step would have brought, so that microseconds can be seen. In `step` the engine works, with a model that is as small as they come: that is
-what they are a share of. From process to process it takes a fifth more or less, far more than what is added. `harness.py` says how it is
-measured. It needs an environment with vLLM; the engine is in the process that is measured.
+`outputs` runs without a model: the real engine takes 64 requests, and its output processor and statistics get the output of a step, so
+that microseconds are visible. `step` runs the engine with a tiny model, for the share. A step varies by a fifth between processes, far more
+than the added cost. `harness.py` runs the cells. They need an environment with vLLM; the engine runs in the measured process.
 
 python benchmarks/vllm_step.py                 all cells, about three minutes
-python benchmarks/vllm_step.py outputs ours    one cell: CPU microseconds a step
+python benchmarks/vllm_step.py outputs ours    one cell: CPU microseconds per step
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ if TYPE_CHECKING:
 ROUNDS = 5
 SEQUENCES = 64
 GOAL = 0.01
-"""Of the time of a step."""
+"""The goal, as a share of a step."""
 STEPS = {"outputs": 2000, "step": 200}
 TESTS = Path(__file__).parents[1] / "tests"
 
 
 def stepping(workload: str) -> Callable[[], None]:
-    """One step of an engine with 64 requests, none of which is near its end."""
+    """One step of an engine with 64 requests, none of which ends during the measurement."""
     sys.path.insert(0, str(TESTS))
     from tests.support.tiny_model import make_tiny_model
     from tests.support.vllm.in_process import make_llm
@@ -64,7 +63,7 @@ def stepping(workload: str) -> Callable[[], None]:
 
 
 def cell(workload: str, instrumentation: str) -> float:
-    """CPU microseconds a step."""
+    """CPU microseconds per step."""
     switched_on(INSTRUMENTATIONS[instrumentation])
     step = stepping(workload)
     for _ in range(20):

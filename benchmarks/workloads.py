@@ -1,6 +1,6 @@
-"""What is measured: calls of the real OpenAI client, whose transport answers from memory.
+"""The workloads: calls of the real OpenAI client, whose transport answers from memory.
 
-So a figure is the client and what was added to it. Each workload does its operation `count` times.
+A figure is the client with its instrumentation. Each workload runs its operation `count` times.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import openai
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-# The HTTP client beneath the client: httpx2 since 3.0, httpx before.
+# The client's HTTP library: httpx2 since openai 3.0, httpx before.
 HTTP: Any = sys.modules[openai.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0]]
 CHUNKS = 1000
-"""Of one stream: so many that what a call costs by itself is a thousandth of it for each chunk."""
+"""Chunks of one stream: enough that the call itself adds a thousandth of its cost to each chunk."""
 CONCURRENT = 100
 CONCURRENT_CHUNKS = 100
 QUESTION: list[Any] = [{"role": "user", "content": "Why is the sky blue? " * 10}]
@@ -69,7 +69,7 @@ _STREAMED = {"content-type": "text/event-stream"}
 
 
 class _Trickle(HTTP.AsyncByteStream):  # type: ignore[misc]
-    """A body whose every event lets other tasks run first."""
+    """A body that lets other tasks run before each event."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for event in _EVENTS:
@@ -78,7 +78,7 @@ class _Trickle(HTTP.AsyncByteStream):  # type: ignore[misc]
 
 
 class _Endless(HTTP.SyncByteStream):  # type: ignore[misc]
-    """A body that is made while it is read, so that it takes no memory."""
+    """A body that is generated while it is read, so that it needs no memory."""
 
     def __iter__(self) -> Iterator[bytes]:
         while True:
@@ -153,13 +153,13 @@ def _concurrent_streams(count: int) -> None:
 
 @dataclass(frozen=True)
 class Workload:
-    """Something to be measured."""
+    """One workload."""
 
     title: str
     do: Callable[[int], None]
-    """Does its operation so many times."""
+    """Runs the operation `count` times."""
     count: int
-    """How many times are timed: about half a second."""
+    """The number of timed operations: about half a second."""
     units: int = 1
     """Chunks of one operation; the figure is one chunk's share. 1 for calls that are not streamed."""
 

@@ -197,5 +197,5 @@ def inject(headers: MutableMapping[str, str]) -> None:
     for name in fields:
         if name in headers:
             return
-    for name, value in fields.items():  # `update` of httpx's headers builds all of them anew
+    for name, value in fields.items():  # `update` of httpx's headers rebuilds all of them
         headers[name] = value

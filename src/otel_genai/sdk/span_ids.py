@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def use_unseeded_ids() -> None:
-    """Have the global provider draw ids from the operating system. An id generator that somebody has chosen stays."""
+    """Have the global provider draw ids from the operating system. An id generator that the program has chosen stays."""
     provider = trace.get_tracer_provider()
     if type(getattr(provider, "id_generator", None)) is RandomIdGenerator:
         cast("TracerProvider", provider).id_generator = _UnseededIds()

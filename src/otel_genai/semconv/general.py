@@ -13,4 +13,4 @@ SERVER_ADDRESS: Final = "server.address"
 SERVER_PORT: Final = "server.port"
 
 OTHER: Final = "_OTHER"
-"""The value of `error.type` where nobody tells what kind of error it was."""
+"""The value of `error.type` for an error of unknown kind."""

@@ -131,15 +131,15 @@ class ServedRequest(SteppedRequestState):
         """`None`: the engine answers every request that it accepts."""
         return None
 
-    def timing(self, heard: Timing) -> Timing:
+    def timing(self, observed: Timing) -> Timing:
         """The steps that generated tokens as chunks, and the phases up to the last one that began."""
-        timing = self.stepped(heard, to_the_end=ABORT not in self._finish_reasons.values())
-        return timing._replace(phases=(*heard.phases, *self._phases(heard, timing.chunks)))
+        timing = self.stepped(observed, to_the_end=ABORT not in self._finish_reasons.values())
+        return timing._replace(phases=(*observed.phases, *self._phases(observed, timing.chunks)))
 
-    def _phases(self, heard: Timing, chunks: Sequence[float]) -> Iterator[Phase]:
+    def _phases(self, observed: Timing, chunks: Sequence[float]) -> Iterator[Phase]:
         submitted = self._request.submitted
-        if submitted > heard.started:
-            yield Phase(otel_genai.PREPROCESS, heard.started, submitted)
+        if submitted > observed.started:
+            yield Phase(otel_genai.PREPROCESS, observed.started, submitted)
         scheduled = min((each.scheduled for each in self._sequences if each.scheduled is not None), default=None)
         if scheduled is None:
             return

@@ -32,7 +32,7 @@ _ASSETS: Final = files(__package__) / "assets"
 
 
 def write_page(recordings: Recordings, to: Path) -> None:
-    """Write the report as one HTML file, in place of what was there. Raises OSError if it cannot be written."""
+    """Write the report as one HTML file, and replace an existing one. Raises OSError if it cannot be written."""
     to.write_text(page(recordings), encoding="utf-8", errors="replace")
 
 
