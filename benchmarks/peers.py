@@ -1,4 +1,4 @@
-"""This package beside other instrumentations of the same client: the same cells in one run. `make bench-peers` installs them.
+"""The package beside other instrumentations of the same client: the same cells in one run. `make bench-peers` installs them.
 
 Each has an environment of its own with the same client and SDK. Those in `OLDER_CLIENT` need an older client, and are compared with that
 client without instrumentation.
