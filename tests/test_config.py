@@ -46,7 +46,7 @@ def test_an_explicit_event_setting_wins(capture: str, event: str, emitted: bool)
     assert Config.from_environment({CAPTURE: capture, EVENT: event}).emit_event is emitted
 
 
-def test_a_value_that_nobody_understands_is_one_warning_and_the_default(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_invalid_value_is_one_warning_and_the_default(caplog: pytest.LogCaptureFixture) -> None:
     config = Config.from_environment({CAPTURE: "yes please"})
     assert config == Config()
     (record,) = caplog.records

@@ -68,7 +68,7 @@ def test_chunks_and_phases_have_the_times_that_are_reported(
     assert [tuple(phase) for phase in timing.phases] == [("queue", 10.0, 10.5)]
 
 
-def test_tokens_that_nobody_counted_are_not_invented(manual: ManualOperations, operations: list[Operation]) -> None:
+def test_uncounted_tokens_are_not_invented(manual: ManualOperations, operations: list[Operation]) -> None:
     call = manual.begin(SERVED, started=10.0)
     call.chunk(tokens=1, at=11.0)
     call.chunk(at=12.0)
@@ -96,7 +96,7 @@ def test_a_failure_is_an_error_without_its_message(
     assert "secret" not in str([event.log_record for event in recorded.events()])
 
 
-def test_what_the_caller_cancelled_is_no_error(manual: ManualOperations, recorded: Recorded) -> None:
+def test_a_cancelled_operation_is_no_error(manual: ManualOperations, recorded: Recorded) -> None:
     manual.begin(SERVED._replace(choice_count=2)).cancel(Response(usage=Usage(output=1)))
     span = recorded.span()
     assert span.status.status_code is StatusCode.UNSET

@@ -217,7 +217,7 @@ def test_a_stream_read_and_closed_by_other_threads_is_one_span(
     assert caplog.records == [], "OpenTelemetry logs a context detached in another thread"
 
 
-def test_what_was_reported_does_not_change_afterwards(toy: PatchedToy) -> None:
+def test_a_reported_operation_does_not_change_afterwards(toy: PatchedToy) -> None:
     operations: list[Operation] = []
     stop = observe(lambda operation, _: operations.append(operation))
     stream = toy.client.create(result=Stream(["a", "b", "c"]))

@@ -30,7 +30,7 @@ def test_reverted_methods_are_the_original_ones(recorded: Recorded) -> None:
     assert recorded.spans(0) == []
 
 
-def test_a_reverted_wrapper_beneath_another_one_reports_nothing(recorded: Recorded) -> None:
+def test_a_reverted_wrapper_inside_another_one_reports_nothing(recorded: Recorded) -> None:
     toy = PatchedToy(recorded)
     ours = toy.module.Client.create
 

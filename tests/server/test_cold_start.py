@@ -197,11 +197,11 @@ def test_a_parent_that_the_library_received_wins_over_the_trace_in_which_the_pro
     def within(span_id: int) -> Any:
         return trace.set_span_in_context(trace.NonRecordingSpan(trace.SpanContext(1, span_id, is_remote=True)))
 
-    of_the_run, told = within(2), within(3)
+    of_the_run, passed = within(2), within(3)
     with call_context.current(of_the_run):
         # The library looks for a current span before it reads the headers.
-        library.found = lambda: None if trace.get_current_span().get_span_context().is_valid else told
-        assert library.parent() is told
+        library.found = lambda: None if trace.get_current_span().get_span_context().is_valid else passed
+        assert library.parent() is passed
         library.found = Context
         assert library.parent() is of_the_run
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 BEGUN, ENDED = "begun", "ended"
 
 
-class Told(RequestState):
+class SequenceEvents(RequestState):
     """The number of sequences of a request that ended, and the times of its output."""
 
     def __init__(self, arguments: Arguments, content: bool) -> None:
@@ -52,8 +52,8 @@ class Told(RequestState):
     def failure(self, content: bool) -> Failure | None:
         return None
 
-    def timing(self, heard: Timing) -> Timing:
-        return heard._replace(chunks=self.moments)
+    def timing(self, observed: Timing) -> Timing:
+        return observed._replace(chunks=self.moments)
 
 
 def engine_library() -> types.ModuleType:
@@ -121,7 +121,7 @@ ENTER = replace(
     TOY,
     default=TOY.default._replace(side=Side.INTERNAL),
     request=lambda arguments: TOY.default._replace(side=Side.INTERNAL),
-    state=Told,
+    state=SequenceEvents,
 )
 ROWS = (
     EngineRow(module="toy_library", target="Engine.enter", place="submit", endpoint=ENTER),
@@ -307,13 +307,13 @@ def test_an_engine_is_not_kept_alive(engine: Any, recorded: Recorded) -> None:
 def test_the_state_of_a_finished_request_is_not_kept_alive(
     engine: Any, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made: list[weakref.ref[Told]] = []
+    made: list[weakref.ref[SequenceEvents]] = []
 
-    def is_over(state: Told) -> bool:
+    def is_over(state: SequenceEvents) -> bool:
         made.append(weakref.ref(state))
         return True
 
-    monkeypatch.setattr(Told, "is_over", is_over)
+    monkeypatch.setattr(SequenceEvents, "is_over", is_over)
     engine.enter(names=("a",))
     engine.processor.step("a", ends=["a"])
     recorded.span()

@@ -31,7 +31,7 @@ END = "end"
 BROKEN = "broken"
 
 
-class Told(RequestState):
+class Words(RequestState):
     """The events of a request."""
 
     def __init__(self, arguments: Arguments, content: bool) -> None:
@@ -53,8 +53,8 @@ class Told(RequestState):
     def failure(self, content: bool) -> Failure | None:
         return Failure("toy.Broken", "it broke") if BROKEN in self._words else None
 
-    def timing(self, heard: Timing) -> Timing:
-        return heard._replace(phases=(Phase("queue", heard.started, heard.started + 0.25),))
+    def timing(self, observed: Timing) -> Timing:
+        return observed._replace(phases=(Phase("queue", observed.started, observed.started + 0.25),))
 
 
 def engine_library() -> types.ModuleType:
@@ -68,14 +68,14 @@ def engine_library() -> types.ModuleType:
                 raise ToyError("no such request")
             return name
 
-        def tell(self, name: str, *words: str) -> None:
+        def report(self, name: str, *words: str) -> None:
             pass
 
     module.Engine = Engine  # type: ignore[attr-defined]
     return module
 
 
-def told(arguments: Arguments, result: Any) -> list[tuple[Hashable, Any]]:
+def words_of(arguments: Arguments, result: Any) -> list[tuple[Hashable, Any]]:
     name, *words = arguments.args
     return [(name, word) for word in words]
 
@@ -84,7 +84,7 @@ ADD = replace(
     TOY,
     default=TOY.default._replace(side=Side.INTERNAL),
     request=lambda arguments: TOY.default._replace(side=Side.INTERNAL),
-    state=Told,
+    state=Words,
     key=lambda arguments, result: result,
 )
 
@@ -98,7 +98,7 @@ def engine(recorded: Recorded) -> Iterator[Any]:
     patches = Patches(
         [
             EngineRow(module="toy_library", target="Engine.add", place="submit", endpoint=ADD),
-            EngineRow(module="toy_library", target="Engine.tell", place="finished", read=told),
+            EngineRow(module="toy_library", target="Engine.report", place="finished", read=words_of),
         ],
         lambda: telemetry,
     )
@@ -118,8 +118,8 @@ def test_the_parent_of_a_request_is_the_span_in_which_it_was_added(engine: Any, 
     with trace.use_span(recorded.tracer_provider.get_tracer("app").start_span("app"), end_on_exit=True):
         assert engine.add("a") == "a"
     recorded.spans(1)
-    in_another_thread(engine.tell, "a", "one", "two")
-    in_another_thread(engine.tell, "a", END)
+    in_another_thread(engine.report, "a", "one", "two")
+    in_another_thread(engine.report, "a", END)
     app, request = recorded.spans(2)
     assert request.parent == app.context
     assert attribute(request, "gen_ai.usage.output_tokens") == 2
@@ -130,9 +130,9 @@ def test_the_parent_of_a_request_is_the_span_in_which_it_was_added(engine: Any, 
 def test_each_request_gets_its_own_events(engine: Any, recorded: Recorded) -> None:
     engine.add("a")
     engine.add("b")
-    engine.tell("a", "one")
-    engine.tell("b", "one", "two", END)
-    engine.tell("a", END)
+    engine.report("a", "one")
+    engine.report("b", "one", "two", END)
+    engine.report("a", END)
     assert [attribute(span, "gen_ai.usage.output_tokens") for span in recorded.spans(2)] == [2, 1]
 
 
@@ -140,9 +140,9 @@ def test_each_event_has_its_time(engine: Any, recorded: Recorded) -> None:
     operations: list[Operation] = []
     stop = observe(lambda operation, _: operations.append(operation))
     engine.add("a")
-    engine.tell("a", "one")
-    engine.tell("a", "two")
-    engine.tell("a", END)
+    engine.report("a", "one")
+    engine.report("a", "two")
+    engine.report("a", END)
     stop()
     ((timing),) = [operation.timing for operation in operations]
     assert list(timing.tokens) == [1, 1, 0]
@@ -152,14 +152,14 @@ def test_each_event_has_its_time(engine: Any, recorded: Recorded) -> None:
 
 def test_a_failure_that_the_library_reports_is_the_error_of_the_span(engine: Any, recorded: Recorded) -> None:
     engine.add("a")
-    engine.tell("a", "one", BROKEN)
+    engine.report("a", "one", BROKEN)
     span = recorded.span()
     assert attribute(span, "error.type") == "toy.Broken"
     assert span.status.description == "it broke"
 
 
 def test_events_that_come_before_the_request_is_known_are_not_lost(engine: Any, recorded: Recorded) -> None:
-    engine.add("a", before=lambda: in_another_thread(engine.tell, "a", "one", "two", END))
+    engine.add("a", before=lambda: in_another_thread(engine.report, "a", "one", "two", END))
     assert attribute(recorded.span(), "gen_ai.usage.output_tokens") == 2
 
 
@@ -179,32 +179,32 @@ def test_a_request_that_is_refused_with_an_exception_is_reported_with_it(engine:
 def test_a_request_that_is_added_twice_is_reported_once(engine: Any, recorded: Recorded) -> None:
     engine.add("a")
     engine.add("a")
-    engine.tell("a", "one", END)
+    engine.report("a", "one", END)
     recorded.span()
 
 
 def test_events_of_unknown_requests_are_ignored(engine: Any, recorded: Recorded) -> None:
-    engine.tell("unknown", "one", END)
+    engine.report("unknown", "one", END)
     engine.add("unknown")
-    engine.tell("unknown", "one", "two", END)
+    engine.report("unknown", "one", "two", END)
     assert attribute(recorded.span(), "gen_ai.usage.output_tokens") == 2
 
 
 def test_early_events_of_a_request_that_was_not_added_do_not_go_to_a_later_one(engine: Any, recorded: Recorded) -> None:
-    engine.add("a", before=lambda: engine.tell("b", "one", END))
+    engine.add("a", before=lambda: engine.report("b", "one", END))
     engine.add("b")
-    engine.tell("b", "one", "two", END)
+    engine.report("b", "one", "two", END)
     assert attribute(recorded.span(), "gen_ai.usage.output_tokens") == 2
-    engine.tell("a", END)
+    engine.report("a", END)
 
 
 def test_an_open_request_is_reported_as_unfinished_when_the_process_ends(engine: Any, recorded: Recorded) -> None:
     operations: list[Operation] = []
     stop = observe(lambda operation, _: operations.append(operation))
     engine.add("a")
-    engine.tell("a", "one")
+    engine.report("a", "one")
     finish_open_calls()
-    engine.tell("a", "two", END)
+    engine.report("a", "two", END)
     stop()
     recorded.span()
     assert [(operation.unfinished, operation.response.usage) for operation in operations] == [(True, Usage(output=1))]

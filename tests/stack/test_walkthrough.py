@@ -63,7 +63,7 @@ def test_the_commands_reach_the_sick_replica() -> None:
     assert {dict(published())[url.rpartition(":")[2]] for url in urls} == {SICK}
 
 
-def test_every_address_is_somebodys() -> None:
+def test_every_address_belongs_to_a_service() -> None:
     where = dict(published())
     linked = re.findall(r"<http://(localhost|127\.0\.0\.1):(\d+)", PAGE)
     assert {where[port] for _, port in linked} == {"chat", "grafana", "jaeger", "prometheus"}

@@ -105,7 +105,7 @@ def test_everything_that_is_known_becomes_an_attribute() -> None:
     }
 
 
-def test_what_is_unknown_is_left_out() -> None:
+def test_unknown_values_are_left_out() -> None:
     assert render.span_name(BARE.request) == "chat"
     assert render.creation_attributes(BARE.request) == {
         "gen_ai.operation.name": "chat",
@@ -232,6 +232,6 @@ def test_a_lone_surrogate_costs_one_character_not_the_message() -> None:
     ]
 
 
-def test_what_json_does_not_know_becomes_text() -> None:
+def test_values_without_a_json_type_become_text() -> None:
     (message,) = render.content(conversation(ToolCallResponse(response=Path("/x"))))["gen_ai.input.messages"]
     assert message["parts"] == [{"type": "tool_call_response", "response": "/x"}]
