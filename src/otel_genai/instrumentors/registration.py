@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from otel_genai.lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,15 +16,13 @@ def registered_exports(package: str) -> Callable[[str], Any]:
 
     Entry points and imports by name come this way. `otel_genai.instrument()` does not, since registration takes long.
     """
+    load, _ = lazy_exports(package, {f"{package}.instrumentor": sys.modules[package].__all__})
 
-    def load(name: str) -> Any:
-        if name not in sys.modules[package].__all__:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        from otel_genai.instrumentors.instrumentor import register
+    def load_registered(name: str) -> Any:
+        if name in sys.modules[package].__all__:
+            from otel_genai.instrumentors.instrumentor import register
 
-        register()
-        value = getattr(import_module(f"{package}.instrumentor"), name)
-        setattr(sys.modules[package], name, value)
-        return value
+            register()
+        return load(name)
 
-    return load
+    return load_registered
