@@ -28,12 +28,12 @@ SEQUENCES = 64
 GOAL = 0.01
 """The goal, as a share of a step."""
 STEPS = {"outputs": 2000, "step": 200}
-TESTS = Path(__file__).parents[1] / "tests"
+ROOT = Path(__file__).parents[1]
 
 
 def stepping(workload: str) -> Callable[[], None]:
     """One step of an engine with 64 requests, none of which ends during the measurement."""
-    sys.path.insert(0, str(TESTS))
+    sys.path.insert(0, str(ROOT))
     from tests.support.tiny_model import make_tiny_model
     from tests.support.vllm.in_process import make_llm
 
